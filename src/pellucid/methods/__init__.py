@@ -1,0 +1,2 @@
+"""Why this answer: targets, explanations and the methods that make them, one file per family.
+"""

@@ -1,0 +1,2 @@
+"""How the bundled models were trained: drawings, training, truth, model card.
+"""

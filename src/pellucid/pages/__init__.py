@@ -1,0 +1,2 @@
+"""One page from one bundle: everything that a reader sees, as one file without scripts or requests.
+"""
