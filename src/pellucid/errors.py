@@ -116,7 +116,9 @@ class MissingExtraError(PellucidError, ImportError):
     """
 
     def __init__(self, library: str, *, purpose: str, extra: str) -> None:
-        super().__init__(f"{purpose} needs {library}, which is not installed. Install it: pip install 'pellucid[{extra}]'")
+        super().__init__(
+            f"{purpose} needs {library}, which is not installed. Install it: pip install 'pellucid[{extra}]'"
+        )
 
 
 def did_you_mean(given: str, known: list[str]) -> str:

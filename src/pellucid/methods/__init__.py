@@ -1,2 +1,1 @@
-"""Why this answer: targets, explanations and the methods that make them, one file per family.
-"""
+"""Why this answer: targets, explanations and the methods that make them, one file per family."""

@@ -1,2 +1,1 @@
-"""How the bundled models were trained: drawings, training, truth, model card.
-"""
+"""How the bundled models were trained: drawings, training, truth, model card."""

@@ -1,0 +1,52 @@
+"""See what a convolutional network does with a picture, layer by layer, and why it answers as it does.
+
+    model = pellucid.load("animals")
+    cat = pellucid.read("cat.png")
+    trace = pellucid.trace(model, cat)
+    why = pellucid.explain(model, cat, method="grad-cam")
+
+Importing pellucid is light: torch comes in with the first name that needs it.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pellucid.capture.trace import Trace as Trace
+    from pellucid.capture.trace import trace as trace
+    from pellucid.capture.watching import watch as watch
+    from pellucid.inputs.image import Image as Image
+    from pellucid.inputs.reading import read as read
+    from pellucid.methods.explaining import explain as explain
+    from pellucid.methods.explaining import explain_many as explain_many
+    from pellucid.methods.explanation import Explanation as Explanation
+    from pellucid.models.loading import load as load
+    from pellucid.models.model import Model as Model
+    from pellucid.models.preprocessing import Preprocessing as Preprocessing
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Explanation": "pellucid.methods.explanation",
+    "Image": "pellucid.inputs.image",
+    "Model": "pellucid.models.model",
+    "Preprocessing": "pellucid.models.preprocessing",
+    "Trace": "pellucid.capture.trace",
+    "explain": "pellucid.methods.explaining",
+    "explain_many": "pellucid.methods.explaining",
+    "load": "pellucid.models.loading",
+    "read": "pellucid.inputs.reading",
+    "trace": "pellucid.capture.trace",
+    "watch": "pellucid.capture.watching",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pellucid' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,202 @@
+"""What a method may ask of the engine, and what it gets. Methods declare; `passes.py` plans and runs.
+
+Three ways to ask, by protocol:
+
+- `Combine`: read values and slopes at sites from one shared forward and backward pass (Grad-CAM, saliency).
+- `Probe`: run variants of the input, as many as it takes (integrated gradients, occlusion).
+- `Rules`: one backward pass with another rule per operation (guided backpropagation).
+"""
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from pellucid.capture.sites import INPUT, Site, select_one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known about a model on inputs of one shape, before a method asks for anything.
+
+    Attributes:
+        sites: All sites in order of execution, without values.
+        aliases: Containers and the sites that they stand for.
+        class_site: The site that makes the logits.
+        items: How many inputs are explained.
+        input_shape: Shape of the prepared batch.
+    """
+
+    sites: tuple[Site, ...]
+    aliases: Mapping[str, str]
+    class_site: str | None
+    items: int
+    input_shape: tuple[int, ...]
+
+    def site(self, selector: str) -> Site:
+        """The one site that a selector means; raises `SiteError` naming the nearest."""
+        return select_one(selector, self.sites, self.aliases)
+
+    def last_maps(self) -> Site | None:
+        """The last site before the class layer that still has positions: no pooling, both sides above 1; None if there is none.
+
+        A class layer that is a convolution (SqueezeNet) comes after it, so its own maps do not count.
+        """
+        before: list[Site] = []
+        for site in self.sites:
+            if site.name == self.class_site:
+                break
+            before.append(site)
+        fitting = [
+            s for s in before if s.is_map and min(s.shape[2:]) > 1 and s.kind not in ("pool", "dropout", "identity")
+        ]
+        return fitting[-1] if fitting else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reads:
+    """Which values, and which slopes of the score, a method reads; by site name or `input`."""
+
+    values: frozenset[str] = frozenset()
+    slopes: frozenset[str] = frozenset()
+
+    def __or__(self, other: "Reads") -> "Reads":
+        return Reads(values=self.values | other.values, slopes=self.slopes | other.slopes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What was read: for each site a tensor of the whole batch, in the order of the items.
+
+    Attributes:
+        values: What the site returned, by site name; the prepared batch under `input`.
+        slopes: Derivative of each item's score with respect to those values.
+    """
+
+    values: Mapping[str, Tensor]
+    slopes: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passes:
+    """A price: how many items go forward and backward."""
+
+    forwards: int = 0
+    backwards: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variants:
+    """Variants of a batch, made when they are needed, so that memory does not grow with their number.
+
+    Attributes:
+        count: How many variants of the whole batch there are.
+        make: Makes variant i: a tensor of the batch's shape.
+    """
+
+    count: int
+    make: Callable[[int], Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One question of a probe.
+
+    Attributes:
+        variants: The inputs to run.
+        want: "score": the scores of all variants, (count, batch). "slope": derivatives at the input, weighted and summed over
+            the variants, of the batch's shape.
+        weights: For slopes, the weight of each variant; all 1 if not given.
+    """
+
+    variants: Variants
+    want: Literal["score", "slope"]
+    weights: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Op:
+    """One operation of the pass, as a backward rule sees it: its name, its family and the site it belongs to."""
+
+    name: str
+    kind: str
+    site: str
+
+
+# Gradient that arrives, values that went in, values that came out → gradient that goes on.
+BackwardRule = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a method returns for a batch: named arrays with the batch first, and measured checks per item.
+
+    Attributes:
+        place: `input` or the site at which the values lie.
+        axes: Names of the axes of one item's values, e.g. ("channels", "height", "width").
+        values: (batch, *axes).
+        checks: Named numbers per item, each (batch,), e.g. the completeness gap.
+        notes: Sentences per item that a reader must know, e.g. "no positive evidence".
+    """
+
+    place: str
+    axes: tuple[str, ...]
+    values: Tensor
+    checks: Mapping[str, Tensor] = field(default_factory=dict)
+    notes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+
+
+Probing = Generator[Ask, Tensor, Parts]
+
+
+@runtime_checkable
+class Combine(Protocol):
+    """A method that is pure arithmetic on values and slopes of one shared pass."""
+
+    def reads(self, facts: Facts) -> Reads:
+        """Which values and slopes, at which sites."""
+        ...
+
+    def combine(self, seen: Seen, facts: Facts) -> Parts:
+        """The attribution from what was read."""
+        ...
+
+
+@runtime_checkable
+class Probe(Protocol):
+    """A method that runs variants of the input."""
+
+    def passes(self, facts: Facts) -> Passes:
+        """The price, before any work."""
+        ...
+
+    def probe(self, x: Tensor, rng: torch.Generator) -> Probing:
+        """Yields questions, receives answers, returns the attribution."""
+        ...
+
+
+@runtime_checkable
+class Rules(Protocol):
+    """A method that reads slopes made by other backward rules."""
+
+    def rule(self, op: Op) -> BackwardRule | None:
+        """The rule for an operation; None keeps its own derivative. Raises `MethodError` for an operation it cannot treat."""
+        ...
+
+    def reads(self, facts: Facts) -> Reads:
+        """Which values and slopes, at which sites."""
+        ...
+
+    def combine(self, seen: Seen, facts: Facts) -> Parts:
+        """The attribution from what was read."""
+        ...
+
+
+Method = Any  # a frozen dataclass that follows one of the three protocols
+
+__all__ = [
+    "INPUT", "Ask", "BackwardRule", "Combine", "Facts", "Method", "Op", "Parts", "Passes", "Probe", "Probing", "Reads", "Rules",
+    "Seen", "Variants",
+]  # fmt: skip

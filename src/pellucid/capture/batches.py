@@ -1,0 +1,48 @@
+"""From what a user gives to what a model takes: a batch."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pellucid.errors import InputError
+from pellucid.inputs.image import Image
+from pellucid.inputs.reading import read
+from pellucid.models.loading import load
+from pellucid.models.model import Model
+
+
+def as_batch(model: Model | nn.Module | str, given: Any) -> tuple[Model, Tensor, tuple[Image, ...]]:
+    """A usable model, the prepared batch on the model's device, and the pictures it was made of (none for a tensor).
+
+    Raises:
+        InputError: What was given is no picture, no list of pictures and no float tensor.
+    """
+    known = load(model)
+    if isinstance(given, Tensor):
+        return known, _checked(given).to(known.device), ()
+    several = given if isinstance(given, list | tuple) else [given]
+    if not several:
+        raise InputError("an empty list of pictures was given; give one or more.")
+    images = tuple(read(each) for each in several)
+    return known, known.tensor(images), images
+
+
+def _checked(batch: Tensor) -> Tensor:
+    if not batch.is_floating_point():
+        raise InputError(
+            f"a tensor of {str(batch.dtype).removeprefix('torch.')} was given, expected prepared floats "
+            "(batch, channels, height, width); give a picture as an array of uint8 instead, and it will be prepared."
+        )
+    if batch.dim() < 2 or batch.shape[0] == 0:
+        raise InputError(
+            f"a tensor of shape {tuple(batch.shape)} was given, expected a batch (batch, channels, height, width); add the "
+            "batch dimension with x[None]."
+        )
+    return batch
+
+
+def as_float32(array: np.ndarray) -> Tensor:
+    """A float32 tensor that shares nothing with the array."""
+    return torch.tensor(array, dtype=torch.float32)

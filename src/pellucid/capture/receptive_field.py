@@ -1,0 +1,256 @@
+"""Which pixels a position of a site can see, as exact arithmetic along the dataflow graph.
+
+Along one axis, position `i` sees the pixels from `low + stride · i` to `high + stride · i`, both included. A convolution or a
+pooling with kernel k, stride s, padding p and dilation d turns (stride, low, high) into
+(stride · s, low − stride · p, high + stride · (d · (k − 1) − p)); where branches meet, the union is taken. After an operation that
+looks at every position (global pooling, a linear layer over positions, group norm) or at unknown ones, there is no field.
+
+Reference:
+    Araujo et al., Computing Receptive Fields of Convolutional Neural Networks, Distill 2019.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pellucid.capture.operations import KINDS, MOVES
+
+# They work on each position alone, whatever the other settings are.
+_POINTWISE = frozenset(
+    {op for op, kind in KINDS.items() if kind in ("activation", "dropout")} - {"glu"}
+    | set(
+        """batch_norm local_response_norm identity add sub mul div neg abs exp log sqrt rsqrt pow square maximum minimum
+        clone sin cos erf floor ceil round sign where clamp_min clamp_max lerp addcmul addcdiv reciprocal zeros_like
+        ones_like setitem rsub""".split()
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One spatial axis: position i sees pixels low + stride·i … high + stride·i."""
+
+    stride: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """The receptive field of a tensor, with the tensor's dimensions that are positions."""
+
+    axes: tuple[Axis, ...]
+    dims: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceptiveField:
+    """Which pixels a position of a site can see, per axis (height, width), in pixels of the prepared picture.
+
+    Attributes:
+        size: How many pixels one position sees.
+        stride: How many pixels lie between two neighbouring positions.
+        offset: The first pixel that position 0 sees; negative where it reaches into the padding.
+    """
+
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    offset: tuple[int, ...]
+
+    def at(self, *position: int) -> tuple[tuple[int, int], ...]:
+        """The pixels [first, end) that a position sees along each axis, also outside the picture."""
+        return tuple(
+            (offset + stride * i, offset + stride * i + size)
+            for i, size, stride, offset in zip(position, self.size, self.stride, self.offset, strict=True)
+        )
+
+    def clipped(self, *position: int, picture: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """The same, cut at a picture of the given sides."""
+        return tuple(
+            (min(max(first, 0), side), min(max(end, 0), side))
+            for (first, end), side in zip(self.at(*position), picture, strict=True)
+        )
+
+
+def of_input(dimensions: int) -> Field | None:
+    """The field of a prepared input (batch, channels, positions …): each position sees itself."""
+    if dimensions < 3:
+        return None
+    return Field((Axis(1, 0, 0),) * (dimensions - 2), tuple(range(2, dimensions)))
+
+
+def public(field: Field | None) -> ReceptiveField | None:
+    """A field as users see it."""
+    if field is None:
+        return None
+    return ReceptiveField(
+        size=tuple(a.high - a.low + 1 for a in field.axes),
+        stride=tuple(a.stride for a in field.axes),
+        offset=tuple(a.low for a in field.axes),
+    )
+
+
+def after(
+    op: str,
+    settings: Mapping[str, Any],
+    parents: Sequence[tuple[Field | None, tuple[int, ...]]],
+    shape: tuple[int, ...],
+) -> Field | None:
+    """The field after an operation, or None where there is none.
+
+    Args:
+        op: The operation's name.
+        settings: Its settings by name.
+        parents: Field and shape of each tensor that comes from the input.
+        shape: The shape of the result.
+    """
+    fields = [field for field, _ in parents]
+    if not fields or any(field is None for field in fields):
+        return None
+    first, before = fields[0], parents[0][1]
+    assert first is not None
+    if op in MOVES:
+        return _moved(op, settings, first, before, shape)
+    if op in _POINTWISE or KINDS.get(op) == "concat":
+        return _united([f for f in fields if f is not None], [s for _, s in parents], shape, op, settings)
+    if op in ("conv1d", "conv2d", "conv3d") or (
+        KINDS.get(op) == "pool" and not op.startswith(("adaptive", "fractional"))
+    ):
+        in_order = first.dims == tuple(range(len(shape) - len(first.dims), len(shape)))
+        return _windowed(first, settings, pooling=not op.startswith("conv")) if in_order else None
+    if op.startswith("adaptive"):
+        return _adaptive(first, before, shape)
+    if op == "pad":
+        return _padded(first, settings, len(before))
+    if op in ("softmax", "log_softmax"):
+        dim = settings.get("dim")
+        return first if isinstance(dim, int) and dim % len(shape) not in first.dims else None
+    if op in ("layer_norm", "rms_norm"):
+        depth = settings.get("normalized_shape", ())
+        depth = 1 if isinstance(depth, int) else len(depth)
+        return first if depth and all(dim < len(shape) - depth for dim in first.dims) else None
+    if op == "linear":
+        return first if len(shape) - 1 not in first.dims else None
+    return None
+
+
+def _united(
+    fields: list[Field], shapes: list[tuple[int, ...]], shape: tuple[int, ...], op: str, settings: Mapping[str, Any]
+) -> Field | None:
+    if KINDS.get(op) == "concat" and (
+        op == "stack"
+        or not isinstance(settings.get("dim", 0), int)
+        or settings.get("dim", 0) % len(shape) in fields[0].dims
+    ):
+        return None
+    united = fields[0]
+    for field, other in zip(fields, shapes, strict=True):
+        spread = [dim for dim in field.dims if dim >= len(other) or other[dim] != shape[dim]]
+        if (
+            field.dims != united.dims
+            or spread
+            or any(a.stride != b.stride for a, b in zip(field.axes, united.axes, strict=True))
+        ):
+            return None
+        axes = zip(united.axes, field.axes, strict=True)
+        united = Field(tuple(Axis(a.stride, min(a.low, b.low), max(a.high, b.high)) for a, b in axes), united.dims)
+    return united
+
+
+def _windowed(field: Field, settings: Mapping[str, Any], *, pooling: bool) -> Field | None:
+    if "kernel_size" not in settings:
+        return None
+    count = len(field.axes)
+    kernel = _per_axis(settings["kernel_size"], count)
+    stride = _per_axis(settings.get("stride") or (kernel if pooling else 1), count)
+    dilation = _per_axis(settings.get("dilation", 1), count)
+    padding = settings.get("padding", 0)
+    if padding == "same":
+        padding = tuple(d * (k - 1) // 2 for k, d in zip(kernel, dilation, strict=True))
+    padding = (0,) * count if padding == "valid" else _per_axis(padding, count)
+    axes = tuple(
+        Axis(a.stride * s, a.low - a.stride * p, a.high + a.stride * (d * (k - 1) - p))
+        for a, k, s, d, p in zip(field.axes, kernel, stride, dilation, padding, strict=True)
+    )
+    return Field(axes, field.dims)
+
+
+def _adaptive(field: Field, before: tuple[int, ...], shape: tuple[int, ...]) -> Field | None:
+    axes = []
+    for axis, dim in zip(field.axes, field.dims, strict=True):
+        if before[dim] % shape[dim] or (shape[dim] == 1 and before[dim] > 1):
+            return None  # windows of uneven size, or one window over everything
+        window = before[dim] // shape[dim]
+        axes.append(Axis(axis.stride * window, axis.low, axis.high + axis.stride * (window - 1)))
+    return Field(tuple(axes), field.dims)
+
+
+def _padded(field: Field, settings: Mapping[str, Any], dimensions: int) -> Field | None:
+    widths = settings.get("pad")
+    if not isinstance(widths, list | tuple) or settings.get("mode", "constant") != "constant":
+        return None  # reflected or repeated borders let a position see pixels elsewhere
+    axes = list(field.axes)
+    for pair in range(len(widths) // 2):
+        dim, left = dimensions - 1 - pair, int(widths[2 * pair])
+        if dim in field.dims:
+            place = field.dims.index(dim)
+            axis = axes[place]
+            axes[place] = Axis(axis.stride, axis.low - axis.stride * left, axis.high - axis.stride * left)
+    return Field(tuple(axes), field.dims)
+
+
+def _moved(
+    op: str, settings: Mapping[str, Any], field: Field, before: tuple[int, ...], shape: tuple[int, ...]
+) -> Field | None:
+    if op == "getitem":
+        return _sliced(field, settings.get("index"), before, shape)
+    if op in ("permute", "transpose", "movedim", "swapaxes"):
+        order = _order(op, settings, len(before))
+        return Field(field.axes, tuple(order.index(dim) for dim in field.dims)) if order else None
+    if op in ("flip", "roll", "repeat", "tile", "index_select", "as_strided", "t", "T", "mT"):
+        return None
+    if len(shape) == len(before) and all(before[dim] == shape[dim] for dim in field.dims):
+        same_order = op not in ("view", "reshape", "unflatten") or before[0] == shape[0]
+        return field if same_order else None
+    # A split of the channels (channel shuffle) keeps the last dimensions as they are.
+    trailing = tuple(range(len(before) - len(field.dims), len(before)))
+    kept = tuple(range(len(shape) - len(field.dims), len(shape)))
+    if field.dims == trailing and len(shape) > len(kept) and [before[d] for d in trailing] == [shape[d] for d in kept]:
+        return Field(field.axes, kept)
+    return None
+
+
+def _sliced(field: Field, index: object, before: tuple[int, ...], shape: tuple[int, ...]) -> Field | None:
+    entries = list(index) if isinstance(index, tuple) else [index]
+    if Ellipsis in entries:
+        place = entries.index(Ellipsis)
+        entries[place : place + 1] = [slice(None)] * (len(before) - len(entries) + 1)
+    entries += [slice(None)] * (len(before) - len(entries))
+    if len(shape) != len(before) or not all(isinstance(entry, slice) for entry in entries):
+        return None
+    axes = []
+    for axis, dim in zip(field.axes, field.dims, strict=True):
+        entry = entries[dim]
+        assert isinstance(entry, slice)
+        start, _, step = entry.indices(before[dim])
+        axes.append(Axis(axis.stride * step, axis.low + axis.stride * start, axis.high + axis.stride * start))
+    return Field(tuple(axes), field.dims)
+
+
+def _order(op: str, settings: Mapping[str, Any], dimensions: int) -> list[int] | None:
+    numbers = [value for value in settings.values() if isinstance(value, int) and not isinstance(value, bool)]
+    listed = next((list(v) for v in settings.values() if isinstance(v, list | tuple)), numbers)
+    if op == "permute" and len(listed) == dimensions:
+        return [dim % dimensions for dim in listed]
+    if op in ("transpose", "swapaxes") and len(numbers) == 2:
+        order = list(range(dimensions))
+        one, other = numbers[0] % dimensions, numbers[1] % dimensions
+        order[one], order[other] = order[other], order[one]
+        return order
+    return None
+
+
+def _per_axis(value: object, count: int) -> tuple[int, ...]:
+    if isinstance(value, list | tuple):
+        return tuple(int(v) for v in value) if len(value) == count else (int(value[0]),) * count
+    return (int(value),) * count  # type: ignore[call-overload, no-any-return]

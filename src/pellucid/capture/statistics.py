@@ -1,0 +1,83 @@
+"""Summaries of a site's values, computed where they are made, so that no map has to be kept."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+BINS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """A summary of all values of a site, over batch, channels and positions.
+
+    Attributes:
+        mean: Arithmetic mean.
+        std: Population standard deviation (divided by n).
+        zeros: Share of values that are exactly 0, in 0 … 1.
+        not_finite: How many values are NaN or infinite; mean and std are then over the finite ones.
+        low: Least finite value; None unless asked for.
+        high: Greatest finite value; None unless asked for.
+        histogram: Counts in 64 bins of equal width from low to high; None unless asked for.
+    """
+
+    mean: float
+    std: float
+    zeros: float
+    not_finite: int
+    low: float | None = None
+    high: float | None = None
+    histogram: tuple[int, ...] | None = None
+
+
+def summarise(values: Tensor, *, full: bool = False) -> Statistics:
+    """Summarise a tensor; `full` adds least and greatest value and the histogram.
+
+    The sums are a matrix-vector product with ones and a vector norm, which torch computes several times faster than its
+    reductions; where they would cancel (a mean far larger than the spread) the exact two-pass formula is used.
+    """
+    values = values.detach()
+    count = values.numel()
+    if count == 0:
+        return Statistics(mean=math.nan, std=math.nan, zeros=math.nan, not_finite=0)
+    if values.dtype not in (torch.float32, torch.float64):
+        values = values.float()
+    flat = values.reshape(-1) if values.is_contiguous() else values.contiguous().reshape(-1)
+    zeros = 1.0 - float(torch.count_nonzero(flat)) / count
+    total = float(_sum(flat))
+    square = float(torch.linalg.vector_norm(flat)) ** 2
+    not_finite = 0
+    if not (math.isfinite(total) and math.isfinite(square)):
+        finite = flat[torch.isfinite(flat)].double()
+        not_finite = count - finite.numel()
+        mean, std = (float(finite.mean()), float(finite.std(correction=0))) if finite.numel() else (math.nan, math.nan)
+        flat = finite
+    else:
+        mean = total / count
+        variance = square / count - mean * mean
+        if variance < 1e-3 * mean * mean:
+            double = flat.double()
+            mean, variance = float(double.mean()), float(double.var(correction=0))
+        std = math.sqrt(max(variance, 0.0))
+    if not full:
+        return Statistics(mean=mean, std=std, zeros=zeros, not_finite=not_finite)
+    if flat.numel() == 0:
+        return Statistics(mean=mean, std=std, zeros=zeros, not_finite=not_finite)
+    low, high = (float(v) for v in torch.aminmax(flat))
+    if high > low:
+        # histc rounds in the values' own type; double keeps values on a bin's edge where they belong.
+        counts = torch.histc(flat.double().cpu(), bins=BINS, min=low, max=high)
+        histogram = tuple(int(v) for v in counts)
+    else:
+        histogram = (flat.numel(),) + (0,) * (BINS - 1)
+    return Statistics(mean=mean, std=std, zeros=zeros, not_finite=not_finite, low=low, high=high, histogram=histogram)
+
+
+def _sum(flat: Tensor) -> Tensor:
+    # Rows of 4096 keep the running sums short, so that float32 is enough within a row; the rows are added in double.
+    length = 4096
+    whole = flat.numel() // length * length
+    rows = torch.mv(flat[:whole].view(-1, length), flat.new_ones(length)).double().sum()
+    return rows + flat[whole:].double().sum()

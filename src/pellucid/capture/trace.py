@@ -1,0 +1,275 @@
+"""A trace: the dataflow graph of one forward pass, with the values or the statistics of every site."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from html import escape
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from pellucid import archive
+from pellucid.capture import passes
+from pellucid.capture.batches import as_batch
+from pellucid.capture.receptive_field import ReceptiveField
+from pellucid.capture.sites import Site, select, select_all, select_one
+from pellucid.capture.statistics import Statistics
+from pellucid.errors import ArchiveError, CapacityError, SettingError
+from pellucid.models.model import Model
+
+Keep = Literal["values", "statistics", "full"]
+LIMIT = 4_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trace:
+    """The sites of one forward pass, in order of execution.
+
+    `trace["features.20"]` is one site; selectors are an exact name, a container's name (its last site), a glob, `kind:conv`,
+    `last:conv` and `@12`. A trace owns its memory and holds no live model.
+
+    Attributes:
+        sites: All sites, in order.
+        aliases: Containers and the sites that they stand for.
+        model: The model's name.
+        weights_digest: SHA-256 over the model's parameters and buffers.
+        input_shape: Shape of the prepared batch.
+        output: What the model returned if that was one tensor, else None.
+        keep: What was kept: "values", "statistics" or "full" statistics.
+        seconds: How long the pass took.
+    """
+
+    sites: tuple[Site, ...]
+    aliases: Mapping[str, str]
+    model: str
+    weights_digest: str
+    input_shape: tuple[int, ...]
+    output: Tensor | None
+    keep: Keep
+    seconds: float
+
+    def __getitem__(self, selector: str) -> Site:
+        """The one site that a selector means.
+
+        Raises:
+            SiteError: None or several match; names the nearest.
+        """
+        return select_one(selector, self.sites, self.aliases)
+
+    def select(self, *selectors: str) -> tuple[Site, ...]:
+        """All sites that any selector means, each once, in order of execution."""
+        return tuple(select_all(selectors, self.sites, self.aliases))
+
+    def __contains__(self, name: object) -> bool:
+        return any(site.name == name for site in self.sites) or name in self.aliases
+
+    def __iter__(self) -> Iterator[Site]:
+        return iter(self.sites)
+
+    def __len__(self) -> int:
+        return len(self.sites)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all kept values."""
+        return sum(site.nbytes for site in self.sites if site.values is not None)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of the whole pass."""
+        return sum(site.multiply_adds for site in self.sites)
+
+    @property
+    def not_finite(self) -> Site | None:
+        """The first site with NaN or infinity among its values; None if all are finite."""
+        for site in self.sites:
+            if site.statistics is not None and site.statistics.not_finite:
+                return site
+            if site.values is not None and not bool(torch.isfinite(site.values).all()):
+                return site
+        return None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One JSON-ready row per site: everything but the values."""
+        return [_row(site) for site in self.sites]
+
+    def save(self, path: str | Path) -> Path:
+        """Save as `path`.json and `path`.safetensors; `Trace.load` reads it back.
+
+        Returns:
+            The path of the JSON file.
+        """
+        arrays = {
+            f"site {s.index}": s.values.detach().cpu().float().numpy() for s in self.sites if s.values is not None
+        }
+        if self.output is not None:
+            arrays["output"] = self.output.detach().cpu().float().numpy()
+        record = {
+            "sites": self.rows(),
+            "aliases": dict(self.aliases),
+            "model": self.model,
+            "weights_digest": self.weights_digest,
+            "input_shape": self.input_shape,
+            "keep": self.keep,
+            "seconds": self.seconds,
+        }
+        return archive.write(path, kind="trace", record=record, arrays=arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Trace":
+        """Read a saved trace. Values that were not float32 come back as float32 with their type noted in `dtype`.
+
+        Raises:
+            ArchiveError: The files are missing, damaged or no trace.
+        """
+        record, arrays = archive.read(path, kind="trace")
+        try:
+            sites = tuple(_site(row, arrays.get(f"site {row['index']}")) for row in record["sites"])
+            output = torch.from_numpy(arrays["output"]) if "output" in arrays else None
+            return cls(
+                sites=sites,
+                aliases=record["aliases"],
+                model=record["model"],
+                weights_digest=record["weights_digest"],
+                input_shape=tuple(record["input_shape"]),
+                output=output,
+                keep=record["keep"],
+                seconds=record["seconds"],
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ArchiveError(f"{path} is no complete trace ({error!r}); trace again and save it.") from error
+
+    def __repr__(self) -> str:
+        first, last = (self.sites[0].name, self.sites[-1].name) if self.sites else ("none", "none")
+        return f"<Trace of {self.model}: {len(self)} sites, {first} … {last}, keep={self.keep!r}, {self.nbytes / 1e6:.1f} MB>"
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{word}</th>" for word in ("site", "operation", "shape", "sees, px", "multiply-adds"))
+        body = "".join(
+            f"<tr><td><code>{escape(s.name)}</code></td><td>{escape(s.op)}</td><td>{' × '.join(map(str, s.shape))}</td>"
+            f"<td>{'' if s.receptive_field is None else s.receptive_field.size[0]}</td><td>{s.multiply_adds:,}</td></tr>"
+            for s in self.sites
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def trace(
+    model: Model | nn.Module | str,
+    input: Any,
+    *,
+    sites: str | Iterable[str] | None = None,
+    keep: Keep = "values",
+    limit: int = LIMIT,
+) -> Trace:
+    """Run one forward pass and record every site.
+
+    The model is run in eval mode and left exactly as it was. A `torch.nn` leaf is a site at each call, also where it hands its input
+    through (dropout in eval mode, `Identity`, `Flatten`); functional calls are sites where they make new values.
+
+    Args:
+        model: A `Model`, an `nn.Module`, or what `pellucid.load` takes.
+        input: An `Image`, a list of them, what `pellucid.read` takes, or a prepared float tensor (batch, channels, height, width).
+        sites: Whose values to keep: one selector or several; None means all. Every site is listed in any case.
+        keep: "values"; or "statistics": no maps, but mean, std, zeros and non-finite count of every site; or "full": also least,
+            greatest and histogram.
+        limit: Most bytes of values to keep.
+
+    Returns:
+        The trace.
+
+    Raises:
+        SiteError: A selector matches nothing.
+        CapacityError: The values would take more than `limit` bytes; says how much and the way out.
+        InputError, ModelError: The picture or the model cannot be used.
+    """
+    if keep not in get_args(Keep):
+        raise SettingError("keep", given=keep, expected="'values', 'statistics' or 'full'")
+    known, batch, _ = as_batch(model, input)
+    chosen: set[str] | None = None
+    if keep == "values":
+        facts = passes.facts(known.module, batch)
+        selected = facts.sites if sites is None else select_all(sites, facts.sites, facts.aliases)
+        chosen = {site.name for site in selected}
+        _check_size(selected, items=len(batch), limit=limit)
+    started = time.perf_counter()
+    recorder, output = passes.record(
+        known.module,
+        batch,
+        wants=None if chosen is None else chosen.__contains__,
+        statistics={"values": "none", "statistics": "basic", "full": "full"}[keep],
+    )
+    return Trace(
+        sites=recorder.sites(),
+        aliases=dict(recorder.aliases),
+        model=known.name,
+        weights_digest=known.weights_digest,
+        input_shape=tuple(batch.shape),
+        output=output.detach() if isinstance(output, Tensor) else None,
+        keep=keep,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def size_of(sites: Sequence[Site], *, items: int) -> int:
+    """Bytes that the values of some sites take for a batch of `items`, from facts about one item."""
+    return sum(site.nbytes for site in sites) * items
+
+
+def _check_size(sites: Sequence[Site], *, items: int, limit: int) -> None:
+    wanted = size_of(sites, items=items)
+    if wanted > limit:
+        raise CapacityError(
+            f"the values of {len(sites)} sites for {items} picture{'s' if items > 1 else ''} take {wanted / 1e9:.2f} GB, more "
+            f"than the limit of {limit / 1e9:.2f} GB; choose sites (sites='kind:conv'), trace fewer pictures at once, use "
+            "keep='statistics', or raise limit."
+        )
+
+
+def _row(site: Site) -> dict[str, Any]:
+    field = site.receptive_field
+    return {
+        "name": site.name,
+        "index": site.index,
+        "op": site.op,
+        "kind": site.kind,
+        "inputs": list(site.inputs),
+        "settings": {name: value if _is_json(value) else str(value) for name, value in site.settings.items()},
+        "shape": list(site.shape),
+        "dtype": site.dtype,
+        "parameters": site.parameters,
+        "multiply_adds": site.multiply_adds,
+        "seconds": site.seconds,
+        "receptive_field": None if field is None else asdict(field),
+        "statistics": None if site.statistics is None else asdict(site.statistics),
+    }
+
+
+def _site(row: Mapping[str, Any], values: Any) -> Site:
+    field, statistics = row["receptive_field"], row["statistics"]
+    if statistics is not None and statistics["histogram"] is not None:
+        statistics = {**statistics, "histogram": tuple(statistics["histogram"])}
+    if statistics is not None:
+        statistics = {
+            k: float("nan") if v is None and k in ("mean", "std", "zeros") else v for k, v in statistics.items()
+        }
+    return Site(
+        **{
+            **row,
+            "inputs": tuple(row["inputs"]),
+            "shape": tuple(row["shape"]),
+            "receptive_field": None if field is None else ReceptiveField(**{k: tuple(v) for k, v in field.items()}),
+            "statistics": None if statistics is None else Statistics(**statistics),
+            "values": None if values is None else torch.from_numpy(values),
+        }
+    )
+
+
+def _is_json(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_is_json(item) for item in value)
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+__all__ = ["LIMIT", "Keep", "Trace", "select", "size_of", "trace"]

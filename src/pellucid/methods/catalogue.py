@@ -1,0 +1,114 @@
+"""The methods by name, and the text form in which they are written: `integrated-gradients(steps=100)`."""
+
+import ast
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, get_type_hints
+
+from pellucid.capture.asks import Method
+from pellucid.errors import MethodError, SettingError, did_you_mean
+from pellucid.registry import Registry
+
+METHODS: Registry[Any] = Registry("method", package="pellucid.methods")
+register = METHODS.register
+
+_CALL = re.compile(r"\s*([\w-]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
+
+
+def method_from(text: str | Method) -> Method:
+    """A method from its text form; a method itself passes through.
+
+    Args:
+        text: `grad-cam`, `grad-cam(site=features.20)`, `integrated-gradients(steps=100, baseline=blur:11)`.
+
+    Raises:
+        MethodError: No method of that name, or the text cannot be read.
+        SettingError: No such setting, or a value that makes no sense.
+    """
+    if not isinstance(text, str):
+        if not dataclasses.is_dataclass(text):
+            raise MethodError(
+                f"{text!r} is no method; give a name such as 'grad-cam' or an instance such as GradCAM()."
+            )
+        return text
+    match = _CALL.fullmatch(text)
+    if match is None:
+        raise MethodError(f"{text!r} cannot be read as a method; write it as name or name(setting=value, …).")
+    cls = METHODS[match.group(1)]
+    kinds = get_type_hints(cls)
+    given: dict[str, Any] = {}
+    for piece in _pieces(match.group(2) or ""):
+        name, equals, value = (part.strip() for part in piece.partition("="))
+        if not equals:
+            raise MethodError(f"{piece.strip()!r} in {text!r} cannot be read; settings are written as name=value.")
+        given[name] = _value(value, kinds.get(name))
+    return build(match.group(1), given)
+
+
+def build(name: str, settings: Mapping[str, Any]) -> Method:
+    """A method from its name and settings.
+
+    Raises:
+        SettingError: No such setting, or a value that makes no sense.
+    """
+    cls = METHODS[name]
+    known = [f.name for f in dataclasses.fields(cls)]
+    for given in settings:
+        if given not in known:
+            listed = f"a setting of {name}: {', '.join(known) or 'it has none'}"
+            raise SettingError(
+                "setting", given=given, expected=listed, hint=did_you_mean(given, known).removeprefix("; ")
+            )
+    return cls(**settings)
+
+
+def settings_of(method: Method) -> dict[str, Any]:
+    """The settings of a method by name, as JSON types."""
+    return {f.name: getattr(method, f.name) for f in dataclasses.fields(method)}
+
+
+def name_of(method: Method) -> str:
+    """The name under which a method is registered.
+
+    Raises:
+        MethodError: Its class is not registered.
+    """
+    try:
+        return METHODS.name_of(type(method))
+    except StopIteration:
+        raise MethodError(
+            f"{type(method).__name__} is no registered method; put @register(name) above the class."
+        ) from None
+
+
+def text_of(method: Method) -> str:
+    """The text form of a method, with the settings that differ from their defaults."""
+    changed = [
+        f"{f.name}={getattr(method, f.name)}"
+        for f in dataclasses.fields(method)
+        if f.default is dataclasses.MISSING or getattr(method, f.name) != f.default
+    ]
+    return name_of(method) + (f"({', '.join(changed)})" if changed else "")
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Split at the commas that stand outside brackets."""
+    depth, start = 0, 0
+    for place, letter in enumerate(text):
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == "," and depth == 0:
+            yield text[start:place]
+            start = place + 1
+    if text[start:].strip():
+        yield text[start:]
+
+
+def _value(text: str, kind: Any) -> Any:
+    if kind is str:
+        return text.strip("'\"")
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return {"true": True, "false": False, "none": None}.get(text.lower(), text)
+    return float(value) if kind is float and isinstance(value, int) and not isinstance(value, bool) else value

@@ -1,0 +1,309 @@
+"""An explanation: the values, what they are about, how they were made, and what is known to be wrong with them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pellucid import archive
+from pellucid.errors import ArchiveError, SettingError
+from pellucid.inputs.image import Image
+from pellucid.methods.targets import Resolved
+from pellucid.models.preprocessing import Geometry
+
+if TYPE_CHECKING:
+    from pellucid.figures.overlay import Overlay
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Part:
+    """One array of attribution values.
+
+    Attributes:
+        name: What it is: "pixels" at the input, "map" at a site.
+        place: `input` or the site at which the values lie.
+        axes: Names of the axes, e.g. ("channels", "height", "width").
+        values: The raw values, never rescaled; read-only.
+        box: Where they lie in the prepared picture, in pixels: (left, top, right, bottom); None if that is unknown.
+        standard_error: Of each value where it was sampled, else None.
+    """
+
+    name: str
+    place: str
+    axes: tuple[str, ...]
+    values: np.ndarray
+    box: tuple[float, float, float, float] | None = None
+    standard_error: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        for array in (self.values, self.standard_error):
+            if array is not None:
+                array.flags.writeable = False
+
+    def plane(self) -> np.ndarray:
+        """The values as one plane (height, width): summed over channels where there are any."""
+        return self.values.sum(axis=0) if self.values.ndim == 3 else self.values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Subject:
+    """What is needed to draw an explanation later.
+
+    Attributes:
+        name: The picture's name.
+        digest: The picture's digest.
+        pixels: The prepared picture, uint8 (height, width, 3).
+        geometry: How it lies in the original.
+    """
+
+    name: str
+    digest: str
+    pixels: np.ndarray
+    geometry: Geometry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What an explanation took, its share of passes that were shared.
+
+    Attributes:
+        forwards: Items that went forward.
+        backwards: Items that went backward.
+        seconds: Wall-clock time.
+        device: Where it ran.
+    """
+
+    forwards: int
+    backwards: int
+    seconds: float
+    device: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Explanation:
+    """Why a model gave an answer, according to one method. Immutable; holds no live model.
+
+    Attributes:
+        method: The method's name.
+        settings: All its settings, defaults too.
+        target: What was explained.
+        score: The value of what was explained, in logits unless it is a unit.
+        logits: The model's answer.
+        looked_through: The final operation behind which the logits were found, or None.
+        parts: The attribution.
+        checks: Measured numbers about it by name, e.g. "completeness gap".
+        notes: What a reader must know, e.g. "no positive evidence".
+        subject: The picture; None for inputs that were given as a tensor.
+        model: The model's name.
+        weights_digest: SHA-256 over the model's weights.
+        input_digest: SHA-256 over the prepared input.
+        seed: The seed of every random draw.
+        precision: "float32".
+        cost: What it took.
+        versions: Versions of what made it.
+    """
+
+    method: str
+    settings: Mapping[str, Any]
+    target: Resolved
+    score: float
+    logits: np.ndarray
+    looked_through: str | None
+    parts: tuple[Part, ...]
+    checks: Mapping[str, float]
+    notes: tuple[str, ...]
+    subject: Subject | None
+    model: str
+    weights_digest: str
+    input_digest: str
+    seed: int
+    precision: str
+    cost: Cost
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.logits.flags.writeable = False
+
+    @property
+    def values(self) -> np.ndarray:
+        """The values of the first part; most methods have just one."""
+        return self.parts[0].values
+
+    @property
+    def signed(self) -> bool:
+        """Whether the values speak for and against, rather than only for."""
+        return bool((self.values < 0).any())
+
+    def same_as(self, other: "Explanation") -> bool:
+        """Whether two explanations say the same: everything but time, device and versions, values to the bit."""
+        mine, theirs = self._record(), other._record()
+        for record in (mine, theirs):
+            for name in ("cost", "versions"):
+                record.pop(name)
+        return archive.dump_json(mine) == archive.dump_json(theirs) and all(
+            np.array_equal(value, other._arrays().get(name), equal_nan=True) for name, value in self._arrays().items()
+        )
+
+    def overlay(self, *, original: Image | None = None, side: int = 480) -> "Overlay":
+        """Draw the first part over the picture, with a numeric legend; the values themselves are never rescaled.
+
+        Args:
+            original: The picture as it was read, to draw there instead of on the prepared one.
+            side: A small picture is enlarged to no more than this many pixels on its longer side.
+
+        Raises:
+            SettingError: The picture is not the explained one, or the values are no map.
+        """
+        from pellucid.figures.overlay import overlay
+
+        part, plane = self.parts[0], self.parts[0].plane()
+        if plane.ndim != 2:
+            raise SettingError(
+                "part", given="×".join(map(str, part.values.shape)), expected="values with height and width"
+            )
+        box, seen = part.box, None
+        if self.subject is None:
+            picture = np.full((*plane.shape, 3), 255, dtype=np.uint8)
+            box = None
+        elif original is None:
+            picture = self.subject.pixels
+        else:
+            if original.digest != self.subject.digest:
+                raise SettingError(
+                    "original", given=original.name, expected=f"the explained picture, {self.subject.name!r}"
+                )
+            picture, geometry = original.pixels, self.subject.geometry
+            box, seen = _in_original(box, geometry), geometry.frame
+        kind = "signed" if self.signed or part.place == "input" else "sequential"
+        return overlay(plane, picture, kind=kind, box=box, seen=seen, unit=self.unit, side=side)
+
+    @property
+    def unit(self) -> str:
+        """What one value is, for a legend."""
+        if self.parts[0].place == "input":
+            return "per pixel, summed over the colours" if self.values.ndim == 3 else "per pixel"
+        return f"per cell of {self.parts[0].place}"
+
+    def save(self, path: str | Path) -> Path:
+        """Save as `path`.json and `path`.safetensors; `Explanation.load` reads it back.
+
+        Returns:
+            The path of the JSON file.
+        """
+        return archive.write(path, kind="explanation", record=self._record(), arrays=self._arrays())
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Explanation":
+        """Read a saved explanation.
+
+        Raises:
+            ArchiveError: The files are missing, damaged or no explanation.
+        """
+        record, arrays = archive.read(path, kind="explanation")
+        try:
+            return cls.from_record(record, arrays)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ArchiveError(f"{path} is no complete explanation ({error!r}); make and save it again.") from error
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> "Explanation":
+        """From what `to_record` gave."""
+        parts = tuple(
+            Part(
+                name=row["name"],
+                place=row["place"],
+                axes=tuple(row["axes"]),
+                values=arrays[f"part {i}"],
+                box=None if row["box"] is None else tuple(row["box"]),
+                standard_error=arrays.get(f"part {i} standard error"),
+            )
+            for i, row in enumerate(record["parts"])
+        )
+        known = record["subject"]
+        subject = None
+        if known is not None:
+            geometry = Geometry.from_record(known["geometry"])
+            subject = Subject(name=known["name"], digest=known["digest"], pixels=arrays["subject"], geometry=geometry)
+        plain = ("method", "settings", "looked_through", "model", "weights_digest", "input_digest", "seed", "precision")
+        return cls(
+            **{name: record[name] for name in plain},
+            score=_number(record["score"]),
+            target=Resolved.from_record(record["target"]),
+            logits=arrays["logits"],
+            parts=parts,
+            checks={name: _number(value) for name, value in record["checks"].items()},
+            notes=tuple(record["notes"]),
+            subject=subject,
+            cost=Cost(**record["cost"]),
+            versions=record["versions"],
+        )
+
+    def to_record(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """As JSON types, and the arrays that belong to them."""
+        return self._record(), self._arrays()
+
+    def _record(self) -> dict[str, Any]:
+        subject = self.subject
+        return {
+            "method": self.method,
+            "settings": dict(self.settings),
+            "target": self.target.to_record(),
+            "score": self.score,
+            "looked_through": self.looked_through,
+            "parts": [
+                {"name": p.name, "place": p.place, "axes": list(p.axes), "box": None if p.box is None else list(p.box)}
+                for p in self.parts
+            ],
+            "checks": dict(self.checks),
+            "notes": list(self.notes),
+            "subject": None
+            if subject is None
+            else {"name": subject.name, "digest": subject.digest, "geometry": subject.geometry.to_record()},
+            "model": self.model,
+            "weights_digest": self.weights_digest,
+            "input_digest": self.input_digest,
+            "seed": self.seed,
+            "precision": self.precision,
+            "cost": asdict(self.cost),
+            "versions": dict(self.versions),
+        }
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        arrays = {f"part {i}": part.values for i, part in enumerate(self.parts)}
+        arrays |= {
+            f"part {i} standard error": p.standard_error
+            for i, p in enumerate(self.parts)
+            if p.standard_error is not None
+        }
+        arrays["logits"] = self.logits
+        if self.subject is not None:
+            arrays["subject"] = self.subject.pixels
+        return arrays
+
+    def __repr__(self) -> str:
+        what = f"{self.method} of {self.target.text} in {self.model}"
+        shape = "×".join(map(str, self.values.shape))
+        notes = f"; {'; '.join(self.notes)}" if self.notes else ""
+        return f"<Explanation: {what}, {shape} at {self.parts[0].place}{notes}>"
+
+    def _repr_png_(self) -> bytes:
+        return self.overlay().figure_png(title=f"{self.method}: {self.target.text}", lines=self.notes)
+
+
+def _in_original(
+    box: tuple[float, float, float, float] | None, geometry: Geometry
+) -> tuple[float, float, float, float]:
+    if box is None:
+        return geometry.frame
+    top, left = geometry.to_original(box[1], box[0])
+    bottom, right = geometry.to_original(box[3], box[2])
+    return float(left), float(top), float(right), float(bottom)
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+__all__ = ["Cost", "Explanation", "Part", "Subject"]

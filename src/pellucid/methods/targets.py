@@ -1,0 +1,184 @@
+"""Targets: what is explained, as a user writes it, and as the score that it means on one input.
+
+    top:1                     the class with the largest logit (top:2: the second, …)
+    class:281, class:tabby    a class by number or by name
+    contrast:tabby,lynx       the logit of the first class minus that of the second
+    output:2                  an output that is no class
+    unit:'features.40'/7      the mean over positions of one channel of a site
+
+Targets are logits: a final softmax, log-softmax or sigmoid is looked through.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from pellucid.capture.asks import Facts
+from pellucid.capture.scores import LOGITS, Score
+from pellucid.errors import TargetError, did_you_mean
+
+FORMS = "top:1, class:281, class:tabby, contrast:tabby,lynx, output:2 or unit:'features.40'/7"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """A target on one input.
+
+    Attributes:
+        asked: The target as it was written.
+        text: What it turned out to be, for people: "tabby (class 281)".
+        score: The score that it means.
+        classes: The class indices that it is about, first the one that is explained; empty for units.
+    """
+
+    asked: str
+    text: str
+    score: Score
+    classes: tuple[int, ...] = field(default=())
+
+    def to_record(self) -> dict[str, Any]:
+        """As JSON types."""
+        weights = {str(index): weight for index, weight in self.score.weights.items()}
+        return {
+            "asked": self.asked,
+            "text": self.text,
+            "place": self.score.place,
+            "weights": weights,
+            "classes": list(self.classes),
+        }
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> "Resolved":
+        """From what `to_record` gave."""
+        weights = {int(index): float(weight) for index, weight in record["weights"].items()}
+        score = Score(place=record["place"], weights=weights)
+        return cls(asked=record["asked"], text=record["text"], score=score, classes=tuple(record["classes"]))
+
+
+def places_of(target: str, facts: Facts) -> frozenset[str]:
+    """The sites whose values a target needs."""
+    return frozenset({facts.site(_unit(target)[0]).name}) if target.startswith("unit:") else frozenset()
+
+
+def check(target: str) -> None:
+    """Refuse what cannot be a target, before any work.
+
+    Raises:
+        TargetError: The word before the colon is unknown, or nothing follows it.
+    """
+    word, _, rest = target.partition(":")
+    known = ["top", "class", "contrast", "output", "unit"]
+    if word not in known or not rest.strip():
+        near = did_you_mean(word, known)
+        raise TargetError(f"target {target!r} cannot be read{near}; write it as {FORMS}.")
+    if word == "unit":
+        _unit(target)
+
+
+def resolve(target: str, logits: Tensor, facts: Facts, class_names: Sequence[str] | None) -> list[Resolved]:
+    """What a target means on each input of a batch.
+
+    Args:
+        target: The target as the user wrote it.
+        logits: The unperturbed answer, (batch, classes).
+        facts: The sites of the model.
+        class_names: Names of the classes, if anybody knows them.
+
+    Raises:
+        TargetError: No such class, output or unit; says what there is.
+    """
+    check(target)
+    word, _, rest = target.partition(":")
+    count = logits.shape[1]
+    if word == "top":
+        rank = _whole(rest, target)
+        if not 1 <= rank <= count:
+            raise TargetError(f"target {target!r} asks for rank {rank} of {count} classes; ranks are 1 to {count}.")
+        order = logits.argsort(dim=1, descending=True, stable=True)[:, rank - 1].tolist()
+        return [_class(target, index, count, class_names) for index in order]
+    if word == "class":
+        return [_class(target, find_class(rest, count, class_names), count, class_names)] * len(logits)
+    if word == "output":
+        index = _whole(rest, target)
+        _in_range(index, count, target)
+        score = Score(place=LOGITS, weights={index: 1.0})
+        return [Resolved(asked=target, text=f"output {index}", score=score, classes=(index,))] * len(logits)
+    if word == "contrast":
+        names = [part for part in rest.split(",") if part.strip()]
+        if len(names) != 2:
+            raise TargetError(f"target {target!r} names {len(names)} classes, expected two: contrast:tabby,lynx.")
+        one, other = (find_class(name, count, class_names) for name in names)
+        if one == other:
+            raise TargetError(f"target {target!r} compares class {one} with itself; name two different classes.")
+        text = f"{_named(one, class_names)} rather than {_named(other, class_names)}"
+        score = Score(place=LOGITS, weights={one: 1.0, other: -1.0})
+        return [Resolved(asked=target, text=text, score=score, classes=(one, other))] * len(logits)
+    selector, channel = _unit(target)
+    site = facts.site(selector)
+    if len(site.shape) < 2 or not 0 <= channel < site.shape[1]:
+        there = f"channels 0 to {site.shape[1] - 1}" if len(site.shape) > 1 else "no channels"
+        raise TargetError(f"target {target!r} asks for channel {channel}; site {site.name!r} has {there}.")
+    score = Score(place=site.name, weights={channel: 1.0})
+    mean = ", mean over positions" if len(site.shape) > 2 else ""
+    return [Resolved(asked=target, text=f"channel {channel} of {site.name}{mean}", score=score)] * len(logits)
+
+
+def find_class(text: str, count: int, class_names: Sequence[str] | None) -> int:
+    """The index of a class given by number or by name; a name may be a part of one that is unique.
+
+    Raises:
+        TargetError: No such class, or several; names them with their indices.
+    """
+    text = text.strip()
+    if text.isdigit():
+        _in_range(int(text), count, f"class:{text}")
+        return int(text)
+    if class_names is None:
+        raise TargetError(f"no class {text!r}: this model has no class names; give a number from 0 to {count - 1}.")
+    wanted = text.casefold()
+    words = [{part.strip().casefold() for part in name.split(",")} | {name.casefold()} for name in class_names]
+    for matching in (
+        [i for i, names in enumerate(words) if wanted in names],
+        [i for i, name in enumerate(class_names) if wanted in name.casefold()],
+    ):
+        if len(matching) == 1:
+            return matching[0]
+        if matching:
+            several = ", ".join(f"{i} ({class_names[i]})" for i in matching[:6]) + (
+                " and more" if len(matching) > 6 else ""
+            )
+            raise TargetError(f"class {text!r} is ambiguous: {several}; give a number, e.g. class:{matching[0]}.")
+    names = [name for name in class_names]
+    near = did_you_mean(text, names) or f"; there are {count} classes, such as {', '.join(repr(n) for n in names[:3])}"
+    raise TargetError(f"no class {text!r}{near}.")
+
+
+def _class(target: str, index: int, count: int, class_names: Sequence[str] | None) -> Resolved:
+    _in_range(index, count, target)
+    text = f"{class_names[index]} (class {index})" if class_names and index < len(class_names) else f"class {index}"
+    return Resolved(asked=target, text=text, score=Score(place=LOGITS, weights={index: 1.0}), classes=(index,))
+
+
+def _named(index: int, class_names: Sequence[str] | None) -> str:
+    return class_names[index] if class_names and index < len(class_names) else f"class {index}"
+
+
+def _unit(target: str) -> tuple[str, int]:
+    match = re.fullmatch(r"unit:(?:'([^']+)'|\"([^\"]+)\"|(.+))/(\d+)", target)
+    if match is None:
+        raise TargetError(f"target {target!r} cannot be read; a unit is written as unit:'features.40'/7.")
+    return match.group(1) or match.group(2) or match.group(3), int(match.group(4))
+
+
+def _whole(text: str, target: str) -> int:
+    if not text.strip().isdigit():
+        raise TargetError(f"target {target!r} needs a whole number after the colon; write it as {FORMS}.")
+    return int(text)
+
+
+def _in_range(index: int, count: int, target: str) -> None:
+    if index >= count:
+        raise TargetError(f"target {target!r} is out of range: the model has {count} outputs, 0 to {count - 1}.")
