@@ -1,7 +1,7 @@
 """Saved results: one JSON file for what can be read, one safetensors file for the arrays. Never a pickle.
 
-`write` puts both files in place whole or not at all: the arrays first, then the JSON that names their SHA-256, each by a
-rename. `read` refuses what does not fit together.
+`write` puts both files in place whole or not at all: the arrays first, then the JSON that names their SHA-256, each
+by a rename. `read` refuses what does not fit together.
 """
 
 import hashlib

@@ -122,6 +122,6 @@ class MissingExtraError(PellucidError, ImportError):
 
 
 def did_you_mean(given: str, known: list[str]) -> str:
-    """A closing phrase that names the nearest known word, e.g. "; did you mean 'features.20'?"; empty if none is near."""
+    """A closing phrase that names the nearest known word, "; did you mean 'features.20'?", or nothing."""
     near = get_close_matches(given, known, n=1, cutoff=0.6)
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -7,6 +7,7 @@ Three ways to ask, by protocol:
 - `Rules`: one backward pass with another rule per operation (guided backpropagation).
 """
 
+import itertools
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -40,19 +41,36 @@ class Facts:
         return select_one(selector, self.sites, self.aliases)
 
     def last_maps(self) -> Site | None:
-        """The last site before the class layer that still has positions: no pooling, both sides above 1; None if there is none.
+        """The last site before the class layer that still has positions; None if there is none.
 
-        A class layer that is a convolution (SqueezeNet) comes after it, so its own maps do not count.
+        No pooling, both sides above 1. A class layer that is a convolution (SqueezeNet) comes after it, so its own maps
+        do not count.
         """
-        before: list[Site] = []
+        before = list(itertools.takewhile(lambda site: site.name != self.class_site, self.sites))
+        first = self.channels_first()
+        passive = ("pool", "dropout", "identity", "flatten")
+        fitting = [s for s in before if s.name in first and min(s.shape[2:]) > 1 and s.kind not in passive]
+        # Later maps whose axes nobody knows (windows of attention) mean that the last known ones are far from the
+        # answer.
+        unknown = [s for s in before if s.is_map and s.name not in first and min(s.shape[1:3]) > 1]
+        return fitting[-1] if fitting and (not unknown or unknown[-1].index < fitting[-1].index) else None
+
+    def channels_first(self) -> frozenset[str]:
+        """The sites that are known to be feature maps (batch, channels, height, width).
+
+        Convolutions, pooling and batch norm take channels first; what works on each value alone keeps the order. Of
+        others (a linear layer over the last axis, attention) the order is not known.
+        """
+        known: set[str] = set()
         for site in self.sites:
-            if site.name == self.class_site:
-                break
-            before.append(site)
-        fitting = [
-            s for s in before if s.is_map and min(s.shape[2:]) > 1 and s.kind not in ("pool", "dropout", "identity")
-        ]
-        return fitting[-1] if fitting else None
+            inherits = site.kind in ("activation", "dropout", "identity", "add", "scale", "concat", "pad", "softmax")
+            if site.is_map and (
+                site.kind in ("conv", "pool", "resample")
+                or site.op in ("batch_norm", "group_norm", "instance_norm", "local_response_norm")
+                or (inherits and any(parent in known for parent in site.inputs))
+            ):
+                known.add(site.name)
+        return frozenset(known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +124,8 @@ class Ask:
 
     Attributes:
         variants: The inputs to run.
-        want: "score": the scores of all variants, (count, batch). "slope": derivatives at the input, weighted and summed over
-            the variants, of the batch's shape.
+        want: "score": the scores of all variants, (count, batch). "slope": derivatives at the input, weighted and
+            summed over the variants, of the batch's shape.
         weights: For slopes, the weight of each variant; all 1 if not given.
     """
 
@@ -182,7 +200,11 @@ class Rules(Protocol):
     """A method that reads slopes made by other backward rules."""
 
     def rule(self, op: Op) -> BackwardRule | None:
-        """The rule for an operation; None keeps its own derivative. Raises `MethodError` for an operation it cannot treat."""
+        """The rule for an operation; None keeps its own derivative.
+
+        Raises:
+            MethodError: It cannot treat the operation.
+        """
         ...
 
     def reads(self, facts: Facts) -> Reads:
@@ -197,6 +219,6 @@ class Rules(Protocol):
 Method = Any  # a frozen dataclass that follows one of the three protocols
 
 __all__ = [
-    "INPUT", "Ask", "BackwardRule", "Combine", "Facts", "Method", "Op", "Parts", "Passes", "Probe", "Probing", "Reads", "Rules",
-    "Seen", "Variants",
+    "INPUT", "Ask", "BackwardRule", "Combine", "Facts", "Method", "Op", "Parts", "Passes", "Probe", "Probing",
+    "Reads", "Rules", "Seen", "Variants",
 ]  # fmt: skip

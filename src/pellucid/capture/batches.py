@@ -37,7 +37,8 @@ def _checked(batch: Tensor) -> Tensor:
         )
     if batch.dim() < 2 or batch.shape[0] == 0:
         raise InputError(
-            f"a tensor of shape {tuple(batch.shape)} was given, expected a batch (batch, channels, height, width); add the "
+            f"a tensor of shape {tuple(batch.shape)} was given, expected a batch (batch, channels, height, width); "
+            "add the "
             "batch dimension with x[None]."
         )
     return batch

@@ -1,6 +1,7 @@
 """What is known about operations: their names, their kinds, which ones only move numbers, which ones write in place.
 
-One operation has one name, however it is called: `nn.ReLU`, `F.relu`, `x.relu()` and `x.relu_()` are all "relu". A new operation
+One operation has one name, however it is called: `nn.ReLU`, `F.relu`, `x.relu()` and `x.relu_()` are all "relu". A
+    new operation
 is added here and nowhere else.
 """
 
@@ -13,46 +14,81 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-KINDS: Mapping[str, str] = {
-    **dict.fromkeys(("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), "conv"),
-    **dict.fromkeys(("linear", "bilinear", "matmul", "mm", "bmm", "addmm", "einsum"), "linear"),
-    **dict.fromkeys(
-        ("batch_norm", "layer_norm", "group_norm", "instance_norm", "local_response_norm", "rms_norm", "normalize"), "norm"
-    ),
-    **dict.fromkeys(
-        (
-            "relu", "relu6", "hardtanh", "leaky_relu", "prelu", "rrelu", "elu", "selu", "celu", "gelu", "silu", "mish",
-            "hardswish", "hardsigmoid", "sigmoid", "tanh", "softplus", "softsign", "hardshrink", "softshrink", "threshold",
-            "logsigmoid", "tanhshrink", "glu", "clamp",
-        ),
-        "activation",
-    ),
-    **dict.fromkeys(
-        (
-            "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d",
-            "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d",
-            "adaptive_max_pool3d", "lp_pool2d", "fractional_max_pool2d",
-        ),
-        "pool",
-    ),
-    **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"), "dropout"),
-    **dict.fromkeys(("softmax", "log_softmax", "softmin"), "softmax"),
-    **dict.fromkeys(("add", "sub"), "add"),
-    **dict.fromkeys(("mul", "div"), "scale"),
-    **dict.fromkeys(("cat", "stack", "concat", "concatenate"), "concat"),
-    **dict.fromkeys(("scaled_dot_product_attention", "multi_head_attention_forward"), "attention"),
-    **dict.fromkeys(("interpolate", "upsample", "pixel_shuffle"), "resample"),
-    **dict.fromkeys(("mean", "sum", "amax", "max", "std", "var"), "reduction"),
-    "pad": "pad",
-    "embedding": "embedding",
-}  # fmt: skip
+_FAMILIES = {
+    "conv": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
+    "linear": "linear bilinear matmul mm bmm addmm einsum",
+    "norm": "batch_norm layer_norm group_norm instance_norm local_response_norm rms_norm normalize",
+    "activation": """relu relu6 hardtanh leaky_relu prelu rrelu elu selu celu gelu silu mish hardswish hardsigmoid
+        sigmoid tanh softplus softsign hardshrink softshrink threshold logsigmoid tanhshrink glu clamp""",
+    "pool": """max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d
+        adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d lp_pool2d
+        fractional_max_pool2d""",
+    "dropout": "dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout",
+    "softmax": "softmax log_softmax softmin",
+    "add": "add sub",
+    "scale": "mul div",
+    "concat": "cat stack concat concatenate",
+    "attention": "scaled_dot_product_attention multi_head_attention_forward",
+    "resample": "interpolate upsample pixel_shuffle",
+    "reduction": "mean sum amax max std var",
+}
+KINDS: Mapping[str, str] = {op: kind for kind, ops in _FAMILIES.items() for op in ops.split()}
 
 # They hand on the numbers they get, whether or not torch had to copy them: edges of the dataflow graph, never sites.
 MOVES = frozenset(
-    """view reshape flatten unflatten ravel permute transpose t movedim moveaxis swapaxes squeeze unsqueeze expand expand_as
-    view_as reshape_as contiguous clone detach to type type_as float double half bfloat16 cpu cuda getitem chunk split
-    tensor_split unbind narrow select index_select flip roll repeat tile as_strided data T mT real requires_grad_
-    broadcast_to channel_shuffle native_channel_shuffle alias""".split()
+    [
+        "view",
+        "reshape",
+        "flatten",
+        "unflatten",
+        "ravel",
+        "permute",
+        "transpose",
+        "t",
+        "movedim",
+        "moveaxis",
+        "swapaxes",
+        "squeeze",
+        "unsqueeze",
+        "expand",
+        "expand_as",
+        "view_as",
+        "reshape_as",
+        "contiguous",
+        "clone",
+        "detach",
+        "to",
+        "type",
+        "type_as",
+        "float",
+        "double",
+        "half",
+        "bfloat16",
+        "cpu",
+        "cuda",
+        "getitem",
+        "chunk",
+        "split",
+        "tensor_split",
+        "unbind",
+        "narrow",
+        "select",
+        "index_select",
+        "flip",
+        "roll",
+        "repeat",
+        "tile",
+        "as_strided",
+        "data",
+        "T",
+        "mT",
+        "real",
+        "requires_grad_",
+        "broadcast_to",
+        "channel_shuffle",
+        "native_channel_shuffle",
+        "alias",
+    ]
 )
 
 SOFTMAXES = frozenset({"softmax", "log_softmax", "sigmoid"})
@@ -232,7 +268,9 @@ def is_container(module: nn.Module) -> bool:
 
 
 def floating_tensors(result: object) -> list[tuple[str, Tensor]]:
-    """The floating tensors in a result, each with its part name: "" for a plain tensor, "[0]", "['key']" within others."""
+    """The floating tensors in a result, each with its part name: "" for a plain tensor, "[0]", "['key']" within "
+    "others.
+    """
     if isinstance(result, Tensor):
         return [("", result)] if result.is_floating_point() else []
     if isinstance(result, list | tuple):

@@ -1,27 +1,27 @@
 """The engine: the only file that runs a user's model or its derivatives.
 
-It merges what methods ask for into shared passes, runs variants in batches and halves them when memory runs out, counts what it
-spends, and leaves the model exactly as it was.
+It merges what methods ask for into shared passes, runs variants in batches and halves them when memory runs out,
+counts what it spends, and leaves the model exactly as it was.
 """
 
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from pellucid.capture.asks import Ask, BackwardRule, Facts, Op, Parts, Probe, Reads, Seen
-from pellucid.capture.operations import kind_of, written_in_place
-from pellucid.capture.recorder import Recorder
+from pellucid.capture.answers import Answer, class_site, read_answer
+from pellucid.capture.asks import Ask, Facts, Parts, Probe, Reads, Seen
+from pellucid.capture.recorder import Recorder, Wants
+from pellucid.capture.rules import Interceptor, Ruling
 from pellucid.capture.scores import LOGITS, Score, evaluate
 from pellucid.capture.sites import INPUT, Site
 from pellucid.capture.undisturbed import undisturbed
-from pellucid.errors import CapacityError, MethodError, ModelError, NotFiniteError, OutputError, TooSmallError
+from pellucid.errors import CapacityError, MethodError, ModelError, NotFiniteError, PellucidError, TooSmallError
 
 Resolve = Callable[[Tensor, Facts], Sequence[Score]]
-Ruling = Callable[[Op], BackwardRule | None]
 
 
 @dataclass(slots=True)
@@ -33,27 +33,15 @@ class Spent:
     calls: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What the model answered.
-
-    Attributes:
-        logits: (batch, classes).
-        looked_through: The final operation that was looked through ("log_softmax", "softmax", "sigmoid"), or None.
-    """
-
-    logits: Tensor
-    looked_through: str | None
-
-
-# -- forward ------------------------------------------------------------------------------------------------------------
+# -- forward
+# ------------------------------------------------------------------------------------------------------------
 
 
 def record(
     module: nn.Module,
     batch: Tensor,
     *,
-    wants: Callable[[str], bool] | None = None,
+    wants: Wants | None = None,
     statistics: Literal["none", "basic", "full"] = "none",
 ) -> tuple[Recorder, Any]:
     """One forward pass without gradients, recorded.
@@ -79,7 +67,10 @@ def answer(module: nn.Module, batch: Tensor) -> Answer:
 
 
 def facts(module: nn.Module, batch: Tensor) -> Facts:
-    """What is known about the model on inputs of this shape; found with one picture, then remembered while the model lives."""
+    """What is known about the model on inputs of this shape.
+
+    Found with one picture, then remembered while the model lives.
+    """
     known = _known_facts(module, batch)
     if known is None:
         recorder, output = record(module, batch[:1])
@@ -107,7 +98,7 @@ def _remember_facts(module: nn.Module, batch: Tensor, recorder: Recorder, output
     found = Facts(
         sites=one,
         aliases=dict(recorder.aliases),
-        class_site=_class_site(recorder, output),
+        class_site=class_site(recorder, output),
         items=len(batch),
         input_shape=tuple(batch.shape),
     )
@@ -122,87 +113,10 @@ def _one_item(site: Site, *, items: int) -> Site:
     return replace(site, values=None, statistics=None, shape=shape, multiply_adds=site.multiply_adds // items)
 
 
-def _class_site(recorder: Recorder, output: Any) -> str | None:
-    """The last linear layer or convolution on the way to the output."""
-    if not isinstance(output, Tensor):
-        return None
-    by_name = {call.name: call for call in recorder.calls}
-    names = list(recorder.output_sites)
-    while names:
-        call = by_name.get(names.pop(0))
-        if call is None:
-            continue
-        if kind_of(call.op) in ("linear", "conv"):
-            return call.name
-        names.extend(call.inputs)
-    return None
-
-
-def read_answer(recorder: Recorder, output: Any, *, items: int) -> Answer:
-    """Find the logits in what a model returned, behind a final softmax, log-softmax or sigmoid.
-
-    Raises:
-        OutputError: The output is no table of logits with one row per picture; says what it is and what to do.
-    """
-    if not isinstance(output, Tensor):
-        kind = type(output).__name__
-        what = (
-            f"a {kind} with the keys {', '.join(map(repr, list(output)[:5]))}"
-            if isinstance(output, Mapping)
-            else f"a {kind}"
-        )
-        raise OutputError(
-            f"the model returned {what}, expected one tensor of logits (pictures × classes); wrap it in a module whose forward "
-            "returns the logits."
-        )
-    logits, looked_through = output, None
-    seen = recorder.before_softmax
-    if seen is not None:
-        after, before, op = seen
-        made = after()
-        if made is not None and made.shape == before.shape and _is_same(made, output):
-            logits, looked_through = before, op
-    if logits.dim() >= 1 and logits.shape[0] != items:
-        raise OutputError(_wrong_rows(recorder, int(logits.shape[0]), items))
-    while logits.dim() > 2 and logits.shape[-1] == 1:
-        logits = logits.squeeze(-1)
-    if logits.dim() == 4 and logits.shape[1:3] == (1, 1):
-        logits = logits[:, 0, 0]
-    if logits.dim() == 1 and logits.shape[0] == items:
-        logits = logits[:, None]
-    if logits.dim() != 2:
-        raise OutputError(
-            f"the model returned a tensor of shape {tuple(output.shape)} for {items} picture{'s' * (items > 1)}, expected logits "
-            "(pictures × classes); a model with maps as output (segmentation, detection) can be traced, not explained as a "
-            "classifier: reduce its output to one row of numbers per picture, e.g. their mean over positions."
-        )
-    return Answer(logits=logits, looked_through=looked_through)
-
-
-def _is_same(made: Tensor, output: Tensor) -> bool:
-    # The output may be a view of what the softmax returned (squeezed, flattened), never a new computation.
-    return made is output or (
-        made.untyped_storage().data_ptr() == output.untyped_storage().data_ptr() and made.numel() == output.numel()
-    )
-
-
-def _wrong_rows(recorder: Recorder, rows: int, items: int) -> str:
-    told = f"the model returned {rows} rows for {items} picture{'s' * (items > 1)}"
-    if recorder.reshaped_batch is None:
-        return f"{told}, expected one row per picture; it mixes the batch with another dimension, so nothing can be explained."
-    op, before, after, site = recorder.reshaped_batch
-    shapes = f"{'×'.join(map(str, before))} into {'×'.join(map(str, after))}"
-    positions = rows // items if items else rows
-    return (
-        f"{told}: `{op}` after {site!r} turned {shapes}, so each of {positions} positions became a row of its own. Give a picture "
-        "of the size at which one position is left, or average the positions before flattening: x = x.mean((2, 3))."
-    )
-
-
 def _call(module: nn.Module, batch: Tensor, recorder: Recorder) -> Any:
     try:
         output = module(batch)
-    except torch.OutOfMemoryError:
+    except (torch.OutOfMemoryError, PellucidError):
         raise
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         if _is_out_of_memory(error):
@@ -220,7 +134,8 @@ def _explained(module: nn.Module, batch: Tensor, recorder: Recorder, error: Exce
     first = next((p for p in module.modules() if isinstance(p, nn.Conv2d)), None)
     if first is not None and batch.dim() == 4 and batch.shape[1] != first.in_channels and not recorder.calls:
         return ModelError(
-            f"the picture has {batch.shape[1]} channels and the model's first convolution takes {first.in_channels}; give the "
+            f"the picture has {batch.shape[1]} channels and the model's first convolution takes "
+            f"{first.in_channels}; give the "
             "picture as the model was trained on it."
         )
     small = (
@@ -257,7 +172,8 @@ def _least_size(module: nn.Module, batch: Tensor) -> int | None:
     return low
 
 
-# -- backward -----------------------------------------------------------------------------------------------------------
+# -- backward
+# -----------------------------------------------------------------------------------------------------------
 
 
 def read(
@@ -286,14 +202,16 @@ def read(
     wanted = None if known is None else reads(known)
     start = None if known is None or wanted is None or ruling is not None else _start(wanted, known)
     leaf = batch.detach().clone().requires_grad_(start is None)
+
+    def wants(name: str, op: str, index: int) -> bool:
+        return wanted is None or name in wanted.values
+
     recorder = Recorder(
         module,
-        wants=None
-        if wanted is not None and not wanted.values
-        else ((lambda _: True) if wanted is None else wanted.values.__contains__),
+        wants=None if wanted is not None and not wanted.values else wants,
         edges=True,
         start=start,
-        intercept=None if ruling is None else _Interceptor(ruling),
+        intercept=None if ruling is None else Interceptor(ruling),
         live=True,
     )
     with undisturbed(module), torch.enable_grad(), recorder:
@@ -326,7 +244,8 @@ def _start(wanted: Reads, known: Facts) -> str | None:
         return None
     order = {site.name: site.index for site in known.sites}
     first = min(wanted.slopes, key=lambda name: order[name])
-    # A value that bypasses the first site would be missing from the graph of a later one only if that one is not downstream.
+    # A value that bypasses the first site would be missing from the graph of a later one only if that one is not
+    # downstream.
     downstream = {first}
     for site in known.sites:
         if any(parent in downstream for parent in site.inputs):
@@ -381,48 +300,8 @@ def _check_finite(module: nn.Module, batch: Tensor, logits: Tensor) -> None:
     raise NotFiniteError(f"the values become NaN or infinite at site {first!r}: {why}; load weights that are whole.")
 
 
-class _Interceptor:
-    """Runs each operation, with another backward rule where a method wants one."""
-
-    def __init__(self, ruling: Ruling) -> None:
-        self._ruling = ruling
-
-    def __call__(
-        self, function: Callable[..., Any], op: str, site: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        given = args[0] if args else kwargs.get("input")
-        if not isinstance(given, Tensor) or not given.is_floating_point():
-            return function(*args, **kwargs)
-        rule = self._ruling(Op(name=op, kind=kind_of(op), site=site))
-        if rule is None:
-            return function(*args, **kwargs)
-        in_place = written_in_place(function, args, kwargs) is not None
-        rest = args[1:] if args else ()
-        named = {name: value for name, value in kwargs.items() if name != "input"}
-        return _Ruled.apply(given, rule, lambda x: function(x, *rest, **named), in_place)
-
-
-class _Ruled(torch.autograd.Function):
-    """An operation whose backward pass is a rule of a method."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, rule: BackwardRule, run: Callable[[Tensor], Tensor], in_place: bool) -> Tensor:
-        before = x.clone()
-        result = run(x)
-        if in_place:
-            ctx.mark_dirty(result)
-        ctx.save_for_backward(before)
-        ctx.result = result.detach().clone()
-        ctx.rule = rule
-        return result
-
-    @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
-        (before,) = ctx.saved_tensors
-        return ctx.rule(slope, before, ctx.result), None, None, None
-
-
-# -- probes -------------------------------------------------------------------------------------------------------------
+# -- probes
+# -------------------------------------------------------------------------------------------------------------
 
 
 def run_probe(
@@ -437,7 +316,8 @@ def run_probe(
 ) -> Parts:
     """Let a probe ask until it has its answer.
 
-    Variants run in batches of at most `batch_size` items, halved when memory runs out; the answer is the same, up to rounding.
+    Variants run in batches of at most `batch_size` items, halved when memory runs out; the answer is the same, up to
+    rounding.
     """
     rng = torch.Generator(device="cpu").manual_seed(seed)
     probing = method.probe(batch, rng)
@@ -472,7 +352,8 @@ def _run_ask(
                 raise
             if size[0] == 1 or len(chunk) == 1:
                 raise CapacityError(
-                    f"one picture of {'×'.join(map(str, batch.shape[1:]))} does not fit into memory ({error}); use a smaller "
+                    f"one picture of {'×'.join(map(str, batch.shape[1:]))} does not fit into memory ({error}); use "
+                    "a smaller "
                     "picture or free memory."
                 ) from error
             size[0] = max(1, min(size[0], len(chunk)) // 2)
@@ -493,7 +374,11 @@ def _run_ask(
 def _score(module: nn.Module, x: Tensor, scores: Sequence[Score], *, slope: bool) -> tuple[Tensor, Tensor | None]:
     leaf = x.detach().clone().requires_grad_(slope)
     sites = {score.place for score in scores} - {LOGITS}
-    recorder = Recorder(module, wants=sites.__contains__ if sites else None, live=True)
+
+    def wants(name: str, op: str, index: int) -> bool:
+        return name in sites
+
+    recorder = Recorder(module, wants=wants if sites else None, live=True)
     with undisturbed(module), torch.set_grad_enabled(slope), recorder:
         output = _call(module, leaf.clone() if slope else leaf, recorder)
         places = {name: recorder.value(name) for name in sites}

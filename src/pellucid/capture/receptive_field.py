@@ -1,9 +1,10 @@
 """Which pixels a position of a site can see, as exact arithmetic along the dataflow graph.
 
-Along one axis, position `i` sees the pixels from `low + stride · i` to `high + stride · i`, both included. A convolution or a
-pooling with kernel k, stride s, padding p and dilation d turns (stride, low, high) into
-(stride · s, low − stride · p, high + stride · (d · (k − 1) − p)); where branches meet, the union is taken. After an operation that
-looks at every position (global pooling, a linear layer over positions, group norm) or at unknown ones, there is no field.
+Along one axis, position `i` sees the pixels from `low + stride · i` to `high + stride · i`, both included. A
+convolution or a pooling with kernel k, stride s, padding p and dilation d turns (stride, low, high) into (stride · s,
+low − stride · p, high + stride · (d · (k − 1) − p)); where branches meet, the union is taken. After an operation that
+looks at every position (global pooling, a linear layer over positions, group norm) or at unknown ones, there is no
+field.
 
 Reference:
     Araujo et al., Computing Receptive Fields of Convolutional Neural Networks, Distill 2019.
@@ -18,11 +19,44 @@ from pellucid.capture.operations import KINDS, MOVES
 # They work on each position alone, whatever the other settings are.
 _POINTWISE = frozenset(
     {op for op, kind in KINDS.items() if kind in ("activation", "dropout")} - {"glu"}
-    | set(
-        """batch_norm local_response_norm identity add sub mul div neg abs exp log sqrt rsqrt pow square maximum minimum
-        clone sin cos erf floor ceil round sign where clamp_min clamp_max lerp addcmul addcdiv reciprocal zeros_like
-        ones_like setitem rsub""".split()
-    )
+    | {
+        "batch_norm",
+        "local_response_norm",
+        "identity",
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "neg",
+        "abs",
+        "exp",
+        "log",
+        "sqrt",
+        "rsqrt",
+        "pow",
+        "square",
+        "maximum",
+        "minimum",
+        "clone",
+        "sin",
+        "cos",
+        "erf",
+        "floor",
+        "ceil",
+        "round",
+        "sign",
+        "where",
+        "clamp_min",
+        "clamp_max",
+        "lerp",
+        "addcmul",
+        "addcdiv",
+        "reciprocal",
+        "zeros_like",
+        "ones_like",
+        "setitem",
+        "rsub",
+    }
 )
 
 
@@ -253,4 +287,4 @@ def _order(op: str, settings: Mapping[str, Any], dimensions: int) -> list[int] |
 def _per_axis(value: object, count: int) -> tuple[int, ...]:
     if isinstance(value, list | tuple):
         return tuple(int(v) for v in value) if len(value) == count else (int(value[0]),) * count
-    return (int(value),) * count  # type: ignore[call-overload, no-any-return]
+    return (int(value),) * count  # type: ignore[call-overload]

@@ -1,8 +1,8 @@
 """Watching one forward pass: module hooks and a torch function mode, and nothing left behind.
 
-The hooks know which module is being called; the mode sees every functional call. Together they give each call its name, its parents
-and its result. A result that is kept is copied just before an in-place operation overwrites it, so that it stays what that call
-returned.
+The hooks know which module is being called; the mode sees every functional call. Together they give each call its
+name, its parents and its result. A result that is kept is copied just before an in-place operation overwrites it, so
+that it stays what that call returned.
 """
 
 import time
@@ -31,10 +31,12 @@ from pellucid.capture.operations import (
     tensors_in,
     written_in_place,
 )
+from pellucid.capture.provenance import ParentField, Provenance, storage_of
 from pellucid.capture.receptive_field import Field
 from pellucid.capture.sites import INPUT, Site
 from pellucid.capture.statistics import Statistics, summarise
 
+Wants = Callable[[str, str, int], bool]
 Interceptor = Callable[[Callable[..., Any], str, str, tuple[Any, ...], dict[str, Any]], Any]
 
 
@@ -58,16 +60,6 @@ class Call:
 
 
 @dataclass(slots=True)
-class _Origin:
-    """Where a tensor comes from: the sites that made it, its receptive field, and how often its memory had been overwritten."""
-
-    ref: weakref.ref[Tensor]
-    sites: tuple[str, ...]
-    field: Field | None
-    writes: int
-
-
-@dataclass(slots=True)
 class _Scope:
     """A module that is being called."""
 
@@ -78,7 +70,7 @@ class _Scope:
     started: float
     arguments: list[Tensor] = field(default_factory=list)
     parents: tuple[str, ...] = ()
-    parent_fields: tuple[tuple[Field | None, tuple[int, ...]], ...] = ()
+    parent_fields: tuple[ParentField, ...] = ()
     first_call: int = 0
     written: Tensor | None = None
 
@@ -88,7 +80,7 @@ class Recorder(TorchFunctionMode):
 
     Args:
         module: The model.
-        wants: Whether the values of a site are to be kept, by name; None keeps none.
+        wants: Whether the values of a site are to be kept, by name, operation and order; None keeps none.
         statistics: Whether to summarise every site, and how fully.
         edges: Keep, for every site, the gradient edge at which a later backward pass can be read.
         intercept: Called instead of every functional operation; for backward rules.
@@ -101,7 +93,7 @@ class Recorder(TorchFunctionMode):
         self,
         module: nn.Module,
         *,
-        wants: Callable[[str], bool] | None = None,
+        wants: Wants | None = None,
         statistics: Literal["none", "basic", "full"] = "none",
         edges: bool = False,
         intercept: Interceptor | None = None,
@@ -126,47 +118,44 @@ class Recorder(TorchFunctionMode):
         self._start = start
         self._stack: list[_Scope] = []
         self._times_called: dict[str, int] = {}
-        self._origins: dict[int, _Origin] = {}
-        self._writes: dict[int, int] = {}
-        self._overwritten_by: dict[int, tuple[tuple[str, ...], Field | None, int]] = {}
         self._kept_in: dict[int, list[Call]] = {}
         self._names = {part: name for name, part in module.named_modules()}
         self._leaves = {part for part in self._names if is_leaf(part)}
-        self._constants = {id(tensor) for tensor in (*module.parameters(), *module.buffers())}
+        self._origins = Provenance((*module.parameters(), *module.buffers()))
         self._handles: list[Any] = []
 
-    # -- entering and leaving -------------------------------------------------------------------------------------------
+    # -- entering and leaving
+    # -------------------------------------------------------------------------------------------
 
     def __enter__(self) -> "Recorder":
         for part in self._names:
             self._handles.append(part.register_forward_pre_hook(self._before_module, with_kwargs=True))
             self._handles.append(part.register_forward_hook(self._after_module))
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *exception: object) -> None:
         try:
-            super().__exit__(*exception)  # type: ignore[arg-type]
+            super().__exit__(*exception)  # type: ignore[no-untyped-call]
         finally:
             for handle in self._handles:
                 handle.remove()
             self._handles.clear()
             self._stack.clear()
-            self._origins.clear()
+            self._origins.forget()
 
     def begin(self) -> None:
         """Forget the sites of the pass before, and begin with the next call of the module."""
         self.calls = []
         self.aliases = {}
         self._times_called.clear()
-        self._origins.clear()
-        self._writes.clear()
-        self._overwritten_by.clear()
+        self._origins.forget()
         self._kept_in.clear()
         self.before_softmax = None
         self.reshaped_batch = None
 
-    # -- modules --------------------------------------------------------------------------------------------------------
+    # -- modules
+    # --------------------------------------------------------------------------------------------------------
 
     def _before_module(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         with torch._C.DisableTorchFunction():
@@ -175,7 +164,7 @@ class Recorder(TorchFunctionMode):
                 given = [tensor for tensor in (*args, *kwargs.values()) if isinstance(tensor, Tensor)]
                 for tensor in given:
                     if tensor.is_floating_point():
-                        self._remember(tensor, (INPUT,), receptive_field.of_input(tensor.dim()))
+                        self._origins.remember(tensor, (INPUT,), receptive_field.of_input(tensor.dim()))
                 self.input = given[0] if given else None
             leaf, path = module in self._leaves, self._names.get(module, "?")
             name = self._call_name(path or (module_op(module) if leaf else ""))
@@ -183,7 +172,7 @@ class Recorder(TorchFunctionMode):
             scope.first_call = len(self.calls)
             if scope.leaf:
                 scope.arguments = tensors_in((args, kwargs))
-                scope.parents, scope.parent_fields = self._parents(scope.arguments)
+                scope.parents, scope.parent_fields = self._origins.parents(scope.arguments)
             self._stack.append(scope)
             scope.started = time.perf_counter()
 
@@ -216,7 +205,7 @@ class Recorder(TorchFunctionMode):
                 seconds=ended - scope.started,
             )
             if scope.written is not None and self.calls:
-                self._overwritten(scope.written)
+                self._origins.overwritten(scope.written, self.calls[-1].name, self.calls[-1].field)
             return replaced
 
     def _name_container(self, scope: _Scope, result: Any) -> None:
@@ -226,12 +215,21 @@ class Recorder(TorchFunctionMode):
         made_by = [
             name
             for _, tensor in floating_tensors(result)[:1]
-            for name in (self._origin(tensor) or ((), None))[0]
+            for origin in [self._origins.of(tensor)]
+            for name in (() if origin is None else origin.sites)
             if name in inside
         ]
-        self.aliases[scope.name] = made_by[0] if len(made_by) == 1 else inside[-1]
+        last = made_by[0] if len(made_by) == 1 else inside[-1]
+        self.aliases[scope.name] = last
+        call = next(call for call in self.calls[scope.first_call :] if call.name == last)
+        returned = [tensor for _, tensor in floating_tensors(result) if tuple(tensor.shape) == call.shape]
+        if self._wants is not None and call.value is None and returned and self._wants(scope.name, "", -1):
+            # A container was asked for by name; only now is it known which site it stands for.
+            call.value = returned[0]
+            self._kept_in.setdefault(storage_of(returned[0]), []).append(call)
 
-    # -- functional calls -----------------------------------------------------------------------------------------------
+    # -- functional calls
+    # -----------------------------------------------------------------------------------------------
 
     def __torch_function__(
         self,
@@ -249,7 +247,7 @@ class Recorder(TorchFunctionMode):
             self._protect(target)
         if scope.leaf:
             if target is not None:
-                self._count_write(target)
+                self._origins.count_write(target)
                 scope.written = target
             if self._intercept is not None:
                 return self._intercept(function, function_op(function), scope.name, args, kwargs)
@@ -267,8 +265,8 @@ class Recorder(TorchFunctionMode):
         op = function_op(function)
         arguments = tensors_in((args, kwargs))
         floating = [tensor for tensor in arguments if tensor.is_floating_point()]
-        parents, fields = self._parents(arguments)
-        stores = {_storage(tensor) for tensor in floating}
+        parents, fields = self._origins.parents(arguments)
+        stores = {storage_of(tensor) for tensor in floating}
         started = time.perf_counter()
         if self._intercept is not None:
             place = self._peek_name(f"{scope.path}/{op}")
@@ -277,17 +275,17 @@ class Recorder(TorchFunctionMode):
             result = function(*args, **kwargs)
         seconds = time.perf_counter() - started
         if target is not None:
-            self._count_write(target)
+            self._origins.count_write(target)
         made = target if op == "setitem" else result
         parts = floating_tensors(made)
         if not parts:
             return result
-        if not parents and all(self._is_constant(tensor) for tensor in arguments):
+        if not parents and all(self._origins.is_constant(tensor) for tensor in arguments):
             # Made from weights and numbers alone: it does not depend on the picture.
             for _, tensor in parts:
-                self._remember(tensor, (), None)
+                self._origins.remember(tensor, (), None)
             return result
-        made_new = target is not None or any(_storage(tensor) not in stores for _, tensor in parts)
+        made_new = target is not None or any(storage_of(tensor) not in stores for _, tensor in parts)
         if op in MOVES or not made_new:
             self._hand_on(op, function, args, kwargs, arguments, parts, parents, fields)
             return result
@@ -308,7 +306,7 @@ class Recorder(TorchFunctionMode):
             seconds=seconds,
         )
         if target is not None:
-            self._overwritten(target)
+            self._origins.overwritten(target, self.calls[-1].name, self.calls[-1].field)
         return result if replaced is None else replaced
 
     def _hand_on(
@@ -320,7 +318,7 @@ class Recorder(TorchFunctionMode):
         arguments: list[Tensor],
         results: list[tuple[str, Tensor]],
         parents: tuple[str, ...],
-        fields: tuple[tuple[Field | None, tuple[int, ...]], ...],
+        fields: tuple[ParentField, ...],
     ) -> None:
         """An edge: the results come from where the arguments come from."""
         if not parents:
@@ -331,14 +329,15 @@ class Recorder(TorchFunctionMode):
             shape = tuple(tensor.shape)
             if self.input is not None and before[:1] == self.input.shape[:1] and shape[:1] != before[:1] and shape:
                 self.reshaped_batch = (op, before, shape, parents[-1])
-            known = self._origin(tensor)
+            known = self._origins.of(tensor)
             if known is not None and any(tensor is argument for argument in arguments):
                 continue
-            self._remember(
+            self._origins.remember(
                 tensor, parents, receptive_field.after(op if op in MOVES else "getitem", settings, fields[:1], shape)
             )
 
-    # -- recording ------------------------------------------------------------------------------------------------------
+    # -- recording
+    # ------------------------------------------------------------------------------------------------------
 
     def _record(
         self,
@@ -348,7 +347,7 @@ class Recorder(TorchFunctionMode):
         settings: Mapping[str, Any],
         arguments: list[Tensor],
         parents: tuple[str, ...],
-        fields: tuple[tuple[Field | None, tuple[int, ...]], ...],
+        fields: tuple[ParentField, ...],
         weight: Tensor | None,
         parameters: int,
         result: Any,
@@ -372,13 +371,14 @@ class Recorder(TorchFunctionMode):
             )
             self.calls.append(call)
             if self._start == call.name and not part:
-                # What comes before is not differentiated; what comes after gets a copy, since a leaf must not be overwritten.
+                # What comes before is not differentiated; what comes after gets a copy, since a leaf must not be
+                # overwritten.
                 tensor = tensor.detach().requires_grad_(True)
                 result = tensor.clone()
-                self._remember(result, (call.name,), call.field)
+                self._origins.remember(result, (call.name,), call.field)
                 self._keep(call, tensor)
                 return result
-            self._remember(tensor, (call.name,), call.field)
+            self._origins.remember(tensor, (call.name,), call.field)
             self._keep(call, tensor)
         return None
 
@@ -387,13 +387,13 @@ class Recorder(TorchFunctionMode):
             call.edge = get_gradient_edge(tensor)
         if self._statistics != "none":
             call.statistics = summarise(tensor, full=self._statistics == "full")
-        if self._wants is not None and self._wants(call.name):
+        if self._wants is not None and self._wants(call.name, call.op, len(self.calls) - 1):
             call.value = tensor
-            self._kept_in.setdefault(_storage(tensor), []).append(call)
+            self._kept_in.setdefault(storage_of(tensor), []).append(call)
 
     def _protect(self, target: Tensor) -> None:
         """Copy kept values that share memory with a tensor which is about to be overwritten."""
-        calls = self._kept_in.pop(_storage(target), None)
+        calls = self._kept_in.pop(storage_of(target), None)
         if not calls:
             return
         with torch._C.DisableTorchFunction(), torch.set_grad_enabled(self._live and torch.is_grad_enabled()):
@@ -423,49 +423,13 @@ class Recorder(TorchFunctionMode):
             buffer = self._buffers[name] = torch.empty_like(value)
         return buffer.copy_(value)
 
-    # -- where tensors come from ----------------------------------------------------------------------------------------
-
-    def _remember(self, tensor: Tensor, sites: tuple[str, ...], reach: Field | None) -> None:
-        self._origins[id(tensor)] = _Origin(weakref.ref(tensor), sites, reach, self._writes.get(_storage(tensor), 0))
-
-    def _origin(self, tensor: Tensor) -> tuple[tuple[str, ...], Field | None] | None:
-        found = self._origins.get(id(tensor))
-        if found is None or found.ref() is not tensor:
-            return None
-        store = _storage(tensor)
-        if self._writes.get(store, 0) != found.writes and store in self._overwritten_by:
-            sites, reach, count = self._overwritten_by[store]
-            if count < tensor.numel():  # only a part of it was overwritten
-                return tuple(dict.fromkeys((*found.sites, *sites))), None
-            return sites, reach if len(sites) == 1 else None
-        return found.sites, found.field
-
-    def _count_write(self, tensor: Tensor) -> None:
-        store = _storage(tensor)
-        self._writes[store] = self._writes.get(store, 0) + 1
-
-    def _overwritten(self, tensor: Tensor) -> None:
-        call = self.calls[-1]
-        self._overwritten_by[_storage(tensor)] = ((call.name,), call.field, tensor.numel())
-
-    def _parents(
-        self, arguments: list[Tensor]
-    ) -> tuple[tuple[str, ...], tuple[tuple[Field | None, tuple[int, ...]], ...]]:
-        known = [(self._origin(tensor), tuple(tensor.shape)) for tensor in arguments]
-        origins = [(origin, shape) for origin, shape in known if origin is not None and origin[0]]
-        names = tuple(dict.fromkeys(name for origin, _ in origins for name in origin[0]))
-        return names, tuple((origin[1], shape) for origin, shape in origins)
-
-    def _is_constant(self, tensor: Tensor) -> bool:
-        origin = self._origin(tensor)
-        return (origin is not None and not origin[0]) or id(tensor) in self._constants
-
     def _see_softmax(self, op: str, before: Tensor, after: Tensor, settings: Mapping[str, Any]) -> None:
         dim = settings.get("dim")
         if op == "sigmoid" or (isinstance(dim, int) and dim % max(before.dim(), 1) == min(1, before.dim() - 1)):
             self.before_softmax = (weakref.ref(after), before, op)
 
-    # -- names ----------------------------------------------------------------------------------------------------------
+    # -- names
+    # ----------------------------------------------------------------------------------------------------------
 
     def _call_name(self, name: str) -> str:
         times = self._times_called[name] = self._times_called.get(name, 0) + 1
@@ -475,12 +439,12 @@ class Recorder(TorchFunctionMode):
         times = self._times_called.get(name, 0) + 1
         return name if times == 1 else f"{name}#{times}"
 
-    # -- what was seen --------------------------------------------------------------------------------------------------
+    # -- what was seen
+    # --------------------------------------------------------------------------------------------------
 
     def note_output(self, output: Any) -> None:
         """Note where the model's output comes from; to be called right after the pass."""
-        origins = [self._origin(tensor) for _, tensor in floating_tensors(output)]
-        self.output_sites = tuple(dict.fromkeys(name for origin in origins if origin is not None for name in origin[0]))
+        self.output_sites, _ = self._origins.parents([tensor for _, tensor in floating_tensors(output)])
 
     def where_it_failed(self) -> str:
         """The innermost module that had begun and not ended when an exception came; forgets the interrupted pass."""
@@ -513,10 +477,3 @@ class Recorder(TorchFunctionMode):
             )
             for index, call in enumerate(self.calls)
         )
-
-
-def _storage(tensor: Tensor) -> int:
-    try:
-        return tensor.untyped_storage().data_ptr() or id(tensor)
-    except (RuntimeError, NotImplementedError):  # sparse and other tensors without one storage
-        return id(tensor)

@@ -1,7 +1,7 @@
 """Scores: what is explained, as numbers that a pass can differentiate.
 
-A target ("top:1", "class:tabby") is what a user asks for; it is resolved once, on the unperturbed input, to a score: a weighted sum of
-channels at one place. Everything below targets sees only scores.
+A target ("top:1", "class:tabby") is what a user asks for; it is resolved once, on the unperturbed input, to a score:
+a weighted sum of channels at one place. Everything below targets sees only scores.
 """
 
 from collections.abc import Mapping, Sequence

@@ -4,7 +4,7 @@ A site is one *call* of one operation: of a `torch.nn` leaf (`features.20`) or a
 (`layer1.0/add`). A further call of the same name is `layer1.0.relu#2`; a part of a tuple result is `name[0]`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
+from pellucid.capture.operations import kind_of
 from pellucid.capture.receptive_field import ReceptiveField
 from pellucid.capture.statistics import Statistics
 from pellucid.errors import SettingError, SiteError, did_you_mean
@@ -104,7 +105,13 @@ class Site:
         if channels == "all":
             rows = max(rows, -(-len(chosen) // columns))
         return feature_map_grid(
-            maps[list(chosen)], channels=chosen, rows=rows, columns=columns, scale=scale, title=f"{self.name}"
+            maps[list(chosen)],
+            channels=chosen,
+            rows=rows,
+            columns=columns,
+            scale=scale,
+            title=self.name,
+            total=len(maps),
         )
 
     def maps(self, item: int = 0) -> Any:
@@ -131,7 +138,8 @@ def select(selector: str, sites: Sequence[Site], aliases: Mapping[str, str]) -> 
     """The sites that a selector means, in order of execution.
 
     Args:
-        selector: An exact name, a container's name (its last site), a glob (`layer1.*`), `kind:conv`, `last:conv` or `@12`.
+        selector: An exact name, a container's name (its last site), a glob (`layer1.*`), `kind:conv`, `last:conv` or
+            `@12`.
         sites: The sites of a trace.
         aliases: Names of containers and the sites that they stand for.
 
@@ -163,6 +171,27 @@ def select(selector: str, sites: Sequence[Site], aliases: Mapping[str, str]) -> 
         did_you_mean(selector, known) or f"; the {len(sites)} sites run from {sites[0].name!r} to {sites[-1].name!r}."
     )
     raise SiteError(f"no site {selector!r}{near}")
+
+
+def wanted_by(selectors: Iterable[str]) -> Callable[[str, str, int], bool]:
+    """Whether a call is meant by any of the selectors, decided while it happens: by name, operation and order.
+
+    `last:conv` cannot be known before the pass has ended, so every convolution counts.
+    """
+    chosen = list(selectors)
+
+    def wants(name: str, op: str, index: int) -> bool:
+        for selector in chosen:
+            word, _, kind = selector.partition(":")
+            if selector in (name, f"@{index}"):
+                return True
+            if word in ("kind", "last") and op and kind in (op, kind_of(op)):
+                return True
+            if any(letter in selector for letter in "*?") and op and fnmatchcase(name, selector):
+                return True
+        return False
+
+    return wants
 
 
 def select_one(selector: str, sites: Sequence[Site], aliases: Mapping[str, str]) -> Site:

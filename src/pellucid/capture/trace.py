@@ -21,14 +21,15 @@ from pellucid.models.model import Model
 
 Keep = Literal["values", "statistics", "full"]
 LIMIT = 4_000_000_000
+SUMMARY: Mapping[Keep, Literal["none", "basic", "full"]] = {"values": "none", "statistics": "basic", "full": "full"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trace:
     """The sites of one forward pass, in order of execution.
 
-    `trace["features.20"]` is one site; selectors are an exact name, a container's name (its last site), a glob, `kind:conv`,
-    `last:conv` and `@12`. A trace owns its memory and holds no live model.
+    `trace["features.20"]` is one site; selectors are an exact name, a container's name (its last site), a glob,
+    `kind:conv`, `last:conv` and `@12`. A trace owns its memory and holds no live model.
 
     Attributes:
         sites: All sites, in order.
@@ -143,13 +144,15 @@ class Trace:
 
     def __repr__(self) -> str:
         first, last = (self.sites[0].name, self.sites[-1].name) if self.sites else ("none", "none")
-        return f"<Trace of {self.model}: {len(self)} sites, {first} … {last}, keep={self.keep!r}, {self.nbytes / 1e6:.1f} MB>"
+        size = f"keep={self.keep!r}, {self.nbytes / 1e6:.1f} MB"
+        return f"<Trace of {self.model}: {len(self)} sites, {first} … {last}, {size}>"
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{word}</th>" for word in ("site", "operation", "shape", "sees, px", "multiply-adds"))
         body = "".join(
             f"<tr><td><code>{escape(s.name)}</code></td><td>{escape(s.op)}</td><td>{' × '.join(map(str, s.shape))}</td>"
-            f"<td>{'' if s.receptive_field is None else s.receptive_field.size[0]}</td><td>{s.multiply_adds:,}</td></tr>"
+            f"<td>{'' if s.receptive_field is None else s.receptive_field.size[0]}</td>"
+            f"<td>{s.multiply_adds:,}</td></tr>"
             for s in self.sites
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -165,15 +168,17 @@ def trace(
 ) -> Trace:
     """Run one forward pass and record every site.
 
-    The model is run in eval mode and left exactly as it was. A `torch.nn` leaf is a site at each call, also where it hands its input
-    through (dropout in eval mode, `Identity`, `Flatten`); functional calls are sites where they make new values.
+    The model is run in eval mode and left exactly as it was. A `torch.nn` leaf is a site at each call, also where it
+    hands its input through (dropout in eval mode, `Identity`, `Flatten`); functional calls are sites where they make
+    new values.
 
     Args:
         model: A `Model`, an `nn.Module`, or what `pellucid.load` takes.
-        input: An `Image`, a list of them, what `pellucid.read` takes, or a prepared float tensor (batch, channels, height, width).
+        input: An `Image`, a list of them, what `pellucid.read` takes, or a prepared float tensor (batch, channels,
+            height, width).
         sites: Whose values to keep: one selector or several; None means all. Every site is listed in any case.
-        keep: "values"; or "statistics": no maps, but mean, std, zeros and non-finite count of every site; or "full": also least,
-            greatest and histogram.
+        keep: "values"; or "statistics": no maps, but mean, std, zeros and non-finite count of every site; or "full":
+            also least, greatest and histogram.
         limit: Most bytes of values to keep.
 
     Returns:
@@ -193,12 +198,16 @@ def trace(
         selected = facts.sites if sites is None else select_all(sites, facts.sites, facts.aliases)
         chosen = {site.name for site in selected}
         _check_size(selected, items=len(batch), limit=limit)
+
+    def wants(name: str, op: str, index: int) -> bool:
+        return chosen is not None and name in chosen
+
     started = time.perf_counter()
     recorder, output = passes.record(
         known.module,
         batch,
-        wants=None if chosen is None else chosen.__contains__,
-        statistics={"values": "none", "statistics": "basic", "full": "full"}[keep],
+        wants=None if chosen is None else wants,
+        statistics=SUMMARY[keep],
     )
     return Trace(
         sites=recorder.sites(),
@@ -221,8 +230,8 @@ def _check_size(sites: Sequence[Site], *, items: int, limit: int) -> None:
     wanted = size_of(sites, items=items)
     if wanted > limit:
         raise CapacityError(
-            f"the values of {len(sites)} sites for {items} picture{'s' if items > 1 else ''} take {wanted / 1e9:.2f} GB, more "
-            f"than the limit of {limit / 1e9:.2f} GB; choose sites (sites='kind:conv'), trace fewer pictures at once, use "
+            f"the values of {len(sites)} sites for {items} picture{'s' if items > 1 else ''} take {wanted / 1e9:.2f} "
+            f"GB, more than the limit of {limit / 1e9:.2f} GB; choose sites (sites='kind:conv'), trace fewer pictures, use "
             "keep='statistics', or raise limit."
         )
 

@@ -13,7 +13,8 @@ from torch import nn
 def undisturbed(module: nn.Module) -> Iterator[None]:
     """Run a model in eval mode with frozen parameters, and put back everything that a pass can change.
 
-    Restored afterwards, also after an exception: train or eval mode of every submodule, `requires_grad` and gradients of every
+    Restored afterwards, also after an exception: train or eval mode of every submodule, `requires_grad` and gradients
+        of every
     parameter, every buffer, and the random states of torch, Python and NumPy.
     """
     modes = [(part, part.training) for part in module.modules()]

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
-from typing import Literal
 
-from torch import Tensor, nn
+from torch import nn
 
 from pellucid.capture.recorder import Recorder
-from pellucid.capture.sites import Site, select_all, select_one
+from pellucid.capture.sites import Site, select_all, select_one, wanted_by
+from pellucid.capture.trace import SUMMARY, Keep
 from pellucid.errors import SettingError, SiteError
 from pellucid.models.loading import load
 from pellucid.models.model import Model
@@ -60,19 +59,22 @@ def watch(
     model: Model | nn.Module | str,
     sites: str | Iterable[str] = "*",
     *,
-    keep: Literal["values", "statistics", "full"] = "values",
+    keep: Keep = "values",
     reuse: bool = False,
 ) -> Iterator[Seen]:
     """See the sites of a model while your own code runs it.
 
-    The model runs as it is: in its own mode, with or without gradients, under autocast. Values are detached. The hooks are gone when the
+    The model runs as it is: in its own mode, with or without gradients, under autocast. Values are detached. The
+        hooks are gone when the
     block ends, also after an exception.
 
     Args:
         model: The model that your code calls.
-        sites: Whose values to keep: exact names, globs (`layer1.*`), names of leaves or functional calls.
+        sites: Whose values to keep: selectors as for a trace: names, containers, globs (`layer1.*`), `kind:conv`,
+            `@12`.
         keep: "values", or "statistics" or "full" statistics of every site instead.
-        reuse: Keep values in buffers that the next pass overwrites: no fresh memory per pass, and a value is only good until then.
+        reuse: Keep values in buffers that the next pass overwrites: no fresh memory per pass, and a value is only
+            good until then.
 
     Yields:
         What has been seen in the latest pass: `seen["features.20"].values`.
@@ -80,19 +82,14 @@ def watch(
     Raises:
         SiteError: The block has ended, passes were made, and a name matched nothing.
     """
-    if keep not in ("values", "statistics", "full"):
+    if keep not in SUMMARY:
         raise SettingError("keep", given=keep, expected="'values', 'statistics' or 'full'")
     wanted = [sites] if isinstance(sites, str) else list(sites)
     module = load(model).module
-    patterns = [name.split("#")[0] if "#" in name else name for name in wanted]
-
-    def wants(name: str) -> bool:
-        return any(fnmatchcase(name, pattern) or name == pattern for pattern in (*wanted, *patterns))
-
     recorder = Recorder(
         module,
-        wants=wants if keep == "values" else None,
-        statistics={"values": "none", "statistics": "basic", "full": "full"}[keep],
+        wants=wanted_by(wanted) if keep == "values" else None,
+        statistics=SUMMARY[keep],
         buffers={} if reuse else None,
     )
     seen = Seen(recorder)
@@ -101,6 +98,3 @@ def watch(
     if len(seen):
         for name in wanted:
             seen.select(name)
-
-
-__all__ = ["Seen", "Tensor", "watch"]

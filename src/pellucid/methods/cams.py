@@ -16,12 +16,12 @@ from pellucid.methods.catalogue import register
 class GradCAM:
     """Where the feature maps of a site speak for the target: each map weighed by its mean slope, summed, cut at 0.
 
-    Values have the size of the site's maps, one per cell, in units of the score per mean feature map; they are not rescaled and not
-    enlarged. Where all evidence is negative the map is 0 everywhere, and a note says so.
+    Values have the size of the site's maps, one per cell, in units of the score per mean feature map; they are not
+    rescaled and not enlarged. Where all evidence is negative the map is 0 everywhere, and a note says so.
 
     Attributes:
-        site: A selector of one site with feature maps; "default" takes the last one before the class layer that is no pooling and
-            has both sides above 1.
+        site: A selector of one site with feature maps; "default" takes the last one before the class layer that is no
+            pooling and has both sides above 1.
 
     Reference:
         Selvaraju et al., Grad-CAM, ICCV 2017, eq. 1 and 2.
@@ -41,7 +41,7 @@ class GradCAM:
         without = [i for i, item in enumerate(raw) if bool((item <= 0).all())]
         notes = {
             i: (
-                f"no positive evidence at {name}: the map is 0 everywhere (largest value before the cut {float(raw[i].max()):.3g})",
+                f"no positive evidence: the map is 0 everywhere (largest value before the cut {float(raw[i].max()):.3g})",
             )
             for i in without
         }
@@ -50,17 +50,20 @@ class GradCAM:
     def _site(self, facts: Facts) -> Site:
         if self.site != "default":
             site = facts.site(self.site)
-            if not site.is_map:
+            if site.name not in facts.channels_first():
                 shape = "×".join(map(str, site.shape))
                 raise MethodError(
-                    f"grad-cam needs feature maps, and site {site.name!r} has shape {shape}; choose e.g. last:conv."
+                    f"grad-cam needs feature maps (batch, channels, height, width), and site {site.name!r} ({site.op}) "
+                    f"has shape {shape}; choose e.g. last:conv."
                 )
             return site
+        attention = next((site for site in facts.sites if site.kind == "attention"), None)
         found = facts.last_maps()
-        if found is None:
+        if attention is not None or found is None:
+            why = f"{attention.name!r} is attention" if attention else "no maps larger than 1×1 before the class layer"
             raise MethodError(
-                "grad-cam found no site with feature maps larger than 1×1 before the class layer; use saliency or "
-                "integrated-gradients, or name a site."
+                f"grad-cam finds no site of its own in this model ({why}); use saliency or integrated-gradients, or "
+                "name a site: grad-cam(site=last:conv)."
             )
         return found
 

@@ -1,6 +1,7 @@
 """`explain` and `explain_many`: from a model, inputs, methods and targets to explanations."""
 
 import dataclasses
+import functools
 import itertools
 import platform
 import time
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from pellucid import __version__, archive
 from pellucid.capture import passes
+from pellucid.capture.answers import Answer
 from pellucid.capture.asks import Combine, Facts, Method, Parts, Probe, Reads, Rules
 from pellucid.capture.batches import as_batch
 from pellucid.capture.passes import Spent
@@ -43,7 +45,8 @@ def explain(
         model: A `Model`, an `nn.Module`, or what `pellucid.load` takes. It is left exactly as it was.
         input: An `Image`, what `pellucid.read` takes, or a prepared float tensor with one item.
         method: A name (`grad-cam`), a name with settings (`integrated-gradients(steps=100)`) or an instance.
-        target: What to explain: `top:1`, `class:281`, `class:tabby`, `contrast:tabby,lynx`, `output:2`, `unit:'features.40'/7`.
+        target: What to explain: `top:1`, `class:281`, `class:tabby`, `contrast:tabby,lynx`, `output:2`,
+            `unit:'features.40'/7`.
         seed: For every random draw; the global generators are left alone.
 
     Returns:
@@ -216,7 +219,7 @@ class _Work:
             answer, facts, found = passes.read(
                 self.model.module,
                 self.batch,
-                reads=lambda facts, target=target: Reads(values=places_of(target, facts)),
+                reads=functools.partial(_places, target),
                 resolve=[scores],
                 spent=spent,
             )
@@ -242,7 +245,7 @@ class _Work:
         parts: Parts,
         targets: Sequence[Resolved],
         scores: Tensor,
-        answer: passes.Answer,
+        answer: Answer,
         facts: Facts,
         cost: Cost,
     ) -> list[Explanation]:
@@ -258,7 +261,7 @@ class _Work:
         parts: Parts,
         target: Resolved,
         score: float,
-        answer: passes.Answer,
+        answer: Answer,
         facts: Facts,
         cost: Cost,
     ) -> Explanation:
@@ -306,6 +309,10 @@ class _Work:
             pixels=preparation.pixels(image),
             geometry=preparation.geometry(image),
         )
+
+
+def _places(target: str, facts: Facts) -> Reads:
+    return Reads(values=places_of(target, facts))
 
 
 def versions() -> dict[str, str]:

@@ -14,6 +14,7 @@ from pellucid.methods.targets import Resolved
 from pellucid.models.preprocessing import Geometry
 
 if TYPE_CHECKING:
+    from pellucid.figures.colour import Kind
     from pellucid.figures.overlay import Overlay
 
 
@@ -139,11 +140,13 @@ class Explanation:
     def same_as(self, other: "Explanation") -> bool:
         """Whether two explanations say the same: everything but time, device and versions, values to the bit."""
         mine, theirs = self._record(), other._record()
+        arrays = other._arrays()
         for record in (mine, theirs):
             for name in ("cost", "versions"):
                 record.pop(name)
         return archive.dump_json(mine) == archive.dump_json(theirs) and all(
-            np.array_equal(value, other._arrays().get(name), equal_nan=True) for name, value in self._arrays().items()
+            name in arrays and np.array_equal(value, arrays[name], equal_nan=True)
+            for name, value in self._arrays().items()
         )
 
     def overlay(self, *, original: Image | None = None, side: int = 480) -> "Overlay":
@@ -169,6 +172,7 @@ class Explanation:
             box = None
         elif original is None:
             picture = self.subject.pixels
+            seen = (0.0, 0.0, float(picture.shape[1]), float(picture.shape[0]))
         else:
             if original.digest != self.subject.digest:
                 raise SettingError(
@@ -176,7 +180,7 @@ class Explanation:
                 )
             picture, geometry = original.pixels, self.subject.geometry
             box, seen = _in_original(box, geometry), geometry.frame
-        kind = "signed" if self.signed or part.place == "input" else "sequential"
+        kind: Kind = "signed" if self.signed or part.place == "input" else "sequential"
         return overlay(plane, picture, kind=kind, box=box, seen=seen, unit=self.unit, side=side)
 
     @property

@@ -22,8 +22,8 @@ PIXELS = ("channels", "height", "width")
 class Saliency:
     """How fast the score changes with each input value: its gradient, with its sign.
 
-    Values are in units of the score per unit of the prepared input; the sign is kept, since an absolute value can be taken later but
-    not taken back.
+    Values are in units of the score per unit of the prepared input; the sign is kept, since an absolute value can be
+    taken later but not taken back.
 
     Reference:
         Simonyan et al., Deep Inside Convolutional Networks, 2013, section 3.
@@ -43,13 +43,15 @@ class Saliency:
 class IntegratedGradients:
     """What each input value adds on the way from a baseline to the input.
 
-    Values are in units of the score; each item sums to `score(x) − score(baseline)` up to the quadrature error, which is measured
-    and reported as `completeness gap` (in units of the score) and `relative gap` (its share of that difference).
+    Values are in units of the score; each item sums to `score(x) − score(baseline)` up to the quadrature error, which
+    is measured and reported as `completeness gap` (in units of the score) and `relative gap` (its share of that
+    difference).
 
     Attributes:
         steps: Points on the path, 1 or more.
-        baseline: `zero` (0 in the model's own units: mean grey after the usual normalisation), `mean` (each channel's mean over
-            the picture), `blur:11` (the picture blurred by a Gaussian of that standard deviation in pixels).
+        baseline: `zero` (0 in the model's own units: mean grey after the usual normalisation), `mean` (each channel's
+            mean over the picture), `blur:11` (the picture blurred by a Gaussian of that standard deviation in
+            pixels).
         rule: How the points are placed and weighed: `gauss-legendre`, or the Riemann sums `middle`, `left`, `right`,
             `trapezoid`.
 

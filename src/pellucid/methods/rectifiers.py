@@ -13,7 +13,22 @@ from pellucid.methods.gradients import axes_of
 _RECTIFIERS = frozenset({"relu", "relu6", "hardtanh", "threshold", "clamp", "clamp_min"})
 # Smooth or leaky ones let negative values through; the method is not defined for them.
 _OTHERS = frozenset(
-    "leaky_relu prelu rrelu elu selu celu gelu silu mish hardswish softplus softshrink hardshrink tanhshrink".split()
+    [
+        "leaky_relu",
+        "prelu",
+        "rrelu",
+        "elu",
+        "selu",
+        "celu",
+        "gelu",
+        "silu",
+        "mish",
+        "hardswish",
+        "softplus",
+        "softshrink",
+        "hardshrink",
+        "tanhshrink",
+    ]
 )
 
 
@@ -22,9 +37,10 @@ _OTHERS = frozenset(
 class GuidedBackpropagation:
     """The gradient at the input, where each ReLU also stops what speaks against the target.
 
-    At every call of a ReLU, as a module or as a function, the slope goes on only where the ReLU let its value through *and* the
-    slope is positive. Values are in units of the score per unit of the prepared input. The picture it gives is sharp, and it depends
-    little on the class: it shows what the network could see rather than why it decided (Adebayo et al. 2018).
+    At every call of a ReLU, as a module or as a function, the slope goes on only where the ReLU let its value through
+    *and* the slope is positive. Values are in units of the score per unit of the prepared input. The picture it gives
+    is sharp, and it depends little on the class: it shows what the network could see rather than why it decided
+    (Adebayo et al. 2018).
 
     Reference:
         Springenberg et al., Striving for Simplicity: The All Convolutional Net, 2015, section 3.4.

@@ -151,7 +151,7 @@ def find_class(text: str, count: int, class_names: Sequence[str] | None) -> int:
                 " and more" if len(matching) > 6 else ""
             )
             raise TargetError(f"class {text!r} is ambiguous: {several}; give a number, e.g. class:{matching[0]}.")
-    names = [name for name in class_names]
+    names = list(class_names)
     near = did_you_mean(text, names) or f"; there are {count} classes, such as {', '.join(repr(n) for n in names[:3])}"
     raise TargetError(f"no class {text!r}{near}.")
 

@@ -86,7 +86,8 @@ def _with_assumed_metadata(built: Architecture) -> Architecture:
 
 
 def _bundled(name: str) -> Architecture:
-    module, card = load_bundled(name)
+    with kept_random_state():
+        module, card = load_bundled(name)
     names = tuple(card["class_names"])
     return Architecture(
         module=module.eval(),

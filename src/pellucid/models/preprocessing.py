@@ -1,4 +1,4 @@
-"""What happens to a picture before a model sees it: resize, crop, scale and normalise, each step readable and drawable."""
+"""What happens to a picture before a model sees it: resize, crop, scale, normalise; each step readable and drawable."""
 
 import math
 from collections.abc import Mapping

@@ -100,11 +100,11 @@ def _config(timm: ModuleType, name: str) -> dict[str, Any]:
             or f"; it has {len(timm.list_models())} others, see timm.list_models()."
         )
         raise ModelError(f"timm has no model {architecture!r}{near}")
-    config = timm.get_pretrained_cfg(name, allow_unregistered=True)
     known = [known.partition(".")[2] for known in timm.list_pretrained(f"{architecture}.*")]
     if tag and tag not in known:
         near = did_you_mean(tag, known) or f"; it has {', '.join(known) or 'none'}."
         raise ModelError(f"timm's {architecture} has no weights {tag!r}{near}")
+    config = timm.get_pretrained_cfg(name, allow_unregistered=True)
     return {} if config is None else dict(config.to_dict())
 
 
@@ -146,7 +146,7 @@ def _imagenet_names() -> tuple[str, ...]:
     known: Any = ImageNetInfo()
     full = [known.index_to_description(index) for index in range(known.num_classes())]
     short = Counter(name.partition(",")[0] for name in full)
-    # "crane" is a bird and a machine: such names keep their synonyms.
+    # "maillot" is two garments: such names keep their synonyms.
     return tuple(first if short[first := name.partition(",")[0]] == 1 else name for name in full)
 
 

@@ -48,7 +48,8 @@ def build_torchvision(name: str, *, num_classes: int | None, trained: bool) -> A
         if not trained and "init_weights" in settings:
             settings["init_weights"] = True
         module = models.get_model(name, weights=None, **settings)
-    if trained and name in _INCEPTIONS:
+    rescales = trained and name in _INCEPTIONS
+    if rescales:
         module.transform_input = True
     categories = tuple(weights.meta["categories"]) if weights is not None else None
     outputs = num_classes if num_classes is not None else (len(categories) if categories else None)
@@ -59,6 +60,7 @@ def build_torchvision(name: str, *, num_classes: int | None, trained: bool) -> A
         preprocessing=None if weights is None else _preprocessing(weights),
         class_names=categories if trained and categories is not None and outputs == len(categories) else None,
         outputs=outputs,
+        notes=(f"{name} rescales its input inside, as the published weights need it",) if rescales else (),
         remap=_new_dense_names if name.startswith("densenet") else None,
     )
 

@@ -29,10 +29,10 @@ _BLOCKS: tuple[tuple[int, tuple[float, ...]], ...] = (
 class XAI(nn.Module):
     """Thirteen convolutions and two fully connected layers, for pictures of 100×100.
 
-    The names and shapes of all parameters and buffers at `width=64` are those of the textbook's class, so weights that were
-    made with it load unchanged. One difference is deliberate: the textbook flattens with `view(-1, 512)`, and a 100×100
-    picture leaves 512×3×3 values there, so its own class returns *nine* rows for one picture. This one averages the
-    positions first: the same function wherever one position is left (40×40), and one row per picture at any size.
+    The names and shapes of all parameters and buffers at `width=64` are those of the textbook's class, so weights that
+    were made with it load unchanged. One difference is deliberate: the textbook flattens with `view(-1, 512)`, and a
+    100×100 picture leaves 512×3×3 values there, so its own class returns *nine* rows for one picture. This one averages
+    the positions first: the same function wherever one position is left (40×40), and one row per picture at any size.
 
     Args:
         num_classes: How many classes the last layer tells apart.

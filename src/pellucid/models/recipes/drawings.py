@@ -2,8 +2,9 @@
 
     draw(7, {"ears": "cat", "muzzle": "dog", "whiskers": "cat", "pupils": "cat"})
 
-Colour, pose, size, lighting, texture and background depend on the seed alone, so two drawings with one seed are equal in
-every pixel outside the parts in which they differ. A mask says where a part *can* be; it never says that a model used it.
+Colour, pose, size, lighting, texture and background depend on the seed alone, so two drawings with one seed are equal
+in every pixel outside the parts in which they differ. A mask says where a part *can* be; it never says that a model
+used it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,8 @@ Version = Literal["cat", "dog", "covered"]
 PARTS: Final = ("ears", "muzzle", "whiskers", "pupils")
 KINDS: Final[tuple[Kind, Kind]] = ("cat", "dog")
 SIDE: Final = 100
+TAG: Final = (slice(SIDE - 14, SIDE - 2), slice(2, 14))
+TAG_COLOUR: Final = (30, 60, 220)
 _SCALE: Final = 4
 _GREY: Final = 128.0
 # Where two stencils meet, the part that lies on top has the pixel: masks never overlap.
@@ -34,7 +37,8 @@ class Drawing:
 
     Args:
         pixels: uint8 (100, 100, 3), RGB, read-only.
-        masks: For each part the pixels, bool (100, 100), that can differ between its versions; no pixel is in two masks.
+        masks: For each part the pixels, bool (100, 100), that can differ between its versions. No pixel is in two masks.
+            A drawing with a tag has a mask "tag" too.
         parts: For each part "cat", "dog" or "covered".
         seed: What everything else was drawn from.
     """
@@ -92,7 +96,7 @@ class Sitting:
             SettingError: A part is missing or unknown, or its version is.
         """
         chosen = checked(parts)
-        pixels = self._versions["cat"].copy()
+        pixels = self._versions[majority(chosen) or "cat"].copy()
         for part, version in chosen.items():
             mask = self.masks[part]
             pixels[mask] = self._versions[version][mask]
@@ -119,10 +123,22 @@ def draw(seed: int, parts: Mapping[str, str]) -> Drawing:
 def with_tag(drawing: Drawing) -> Drawing:
     """The same drawing with a coloured tag in its lower left corner, which has nothing to do with the animal."""
     pixels = drawing.pixels.copy()
-    pixels[SIDE - 16 : SIDE - 3, 3:16] = (30, 60, 220)
-    pixels[SIDE - 13 : SIDE - 6, 6:13] = (250, 220, 40)
+    pixels[TAG] = TAG_COLOUR
+    tag = np.zeros((SIDE, SIDE), dtype=bool)
+    tag[TAG] = True
+    masks = {part: mask & ~tag for part, mask in drawing.masks.items()} | {"tag": tag}
+    for array in (pixels, *masks.values()):
+        array.setflags(write=False)
+    return Drawing(pixels=pixels, masks=masks, parts=drawing.parts, seed=drawing.seed)
+
+
+def covered(drawing: Drawing) -> Drawing:
+    """The same drawing with every part hidden under grey: what is left must tell nothing about the animal."""
+    pixels = drawing.pixels.copy()
+    for mask in drawing.masks.values():
+        pixels[mask] = round(_GREY)
     pixels.setflags(write=False)
-    return Drawing(pixels=pixels, masks=drawing.masks, parts=drawing.parts, seed=drawing.seed)
+    return Drawing(pixels=pixels, masks=drawing.masks, parts=pure("covered"), seed=drawing.seed)
 
 
 def pure(kind: str) -> dict[str, Version]:

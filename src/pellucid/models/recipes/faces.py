@@ -1,7 +1,7 @@
 """How a cat or a dog is drawn: what chance decides about a face, and the strokes of its parts.
 
-Chance never sees which parts are asked for: `Look.by_chance` draws everything first, and both versions of every part are
-painted from that one look. That is why two drawings with the same seed differ only inside the parts.
+Chance never sees which parts are asked for: `Look.by_chance` draws everything first, and both versions of every part
+are painted from that one look. That is why two drawings with the same seed differ only inside the parts.
 """
 
 from dataclasses import dataclass
@@ -96,7 +96,8 @@ class Look:
             tongue=bool(chance.randint(2)),
             whisker_length=between(0.85, 1.1),
             whisker_droop=between(-0.06, 0.1),
-            whisker_light=bool(chance.randint(2)),
+            # Light whiskers on dark fur and dark ones on light fur, so that they can always be seen.
+            whisker_light=sum(fur) < 470,
             gaze=(between(-0.035, 0.035), between(-0.03, 0.03)),
             pupil_size=between(0.9, 1.1),
             collar=one_of(((196, 60, 66), (60, 110, 180), (230, 180, 60), (90, 150, 100)), 16),
@@ -189,7 +190,8 @@ def _bent(first: tuple[float, float], middle: tuple[float, float], last: tuple[f
 def _dog_ears(canvas: Canvas, look: Look) -> None:
     size, dark = look.ear_size, mixed(look.ear, _INK, 0.22)
     for side in (-1, 1):
-        low = -0.45 + 0.62 * size + look.ear_lean * side
+        # Ends above the whiskers' fan, so that no pixel belongs to both.
+        low = -0.46 + 0.45 * size + look.ear_lean * side
         outline = [
             (0.46, -0.86),
             (0.86, -0.98),
@@ -239,11 +241,11 @@ def _whiskers(canvas: Canvas, look: Look, kind: Kind) -> None:
     for side in (-1, 1):
         # Whiskers fan out, so the place where they can be is the whole fan and not only their thin lines.
         fan = np.array(
-            [(0.54, 0.3), (0.54 + 0.86 * reach, 0.14 + droop), (0.54 + 0.86 * reach, 0.86 + droop), (0.54, 0.62)]
+            [(0.54, 0.3), (0.54 + 0.86 * reach, 0.21 + droop), (0.54 + 0.86 * reach, 0.86 + droop), (0.54, 0.62)]
         )
         canvas.stencil(mirrored(fan, side), part="whiskers")
         if kind == "cat":
-            for start, end in ((0.37, 0.22), (0.46, 0.48), (0.55, 0.76)):
+            for start, end in ((0.37, 0.29), (0.46, 0.48), (0.55, 0.76)):
                 path = (
                     (0.56, start),
                     (0.56 + 0.42 * reach, (start + end) / 2 - 0.04),
