@@ -129,12 +129,14 @@ def test_arrays_that_are_no_pictures_are_refused_with_the_way_out(array, message
 
 
 def test_the_size_limit_holds_for_arrays():
-    with pytest.raises(InputError, match="the array is 10×11 = 0.0 megapixels, the limit is 0.0001 megapixels"):
+    with pytest.raises(InputError, match=r"the array is 10×11 = 0\.0 megapixels, the limit is 0\.0001 megapixels"):
         read(np.zeros((11, 10), np.uint8), max_pixels=100)
 
 
 def test_something_else_is_refused_by_its_type():
-    with pytest.raises(InputError, match="a dict is no picture, expected a path, bytes, a Pillow image or a numpy array"):
+    with pytest.raises(
+        InputError, match="a dict is no picture, expected a path, bytes, a Pillow image or a numpy array"
+    ):
         read({})
 
 
@@ -146,7 +148,7 @@ def test_a_background_that_is_no_colour_is_refused(background):
 
 @pytest.mark.parametrize("most", [0, -1, 1.5, True, None])
 def test_a_limit_that_is_no_number_of_pixels_is_refused(most):
-    with pytest.raises(SettingError, match="max_pixels is .*, expected a whole number, 1 or more"):
+    with pytest.raises(SettingError, match=r"max_pixels is .*, expected a whole number, 1 or more"):
         read(GREY, max_pixels=most)
 
 

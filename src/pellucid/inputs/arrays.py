@@ -25,8 +25,6 @@ def from_array(array: npt.NDArray[Any], *, background: Background) -> tuple[Pixe
             f"the array has the shape {array.shape}, expected (height, width), (height, width, 1), (height, width, 3) "
             f"in RGB order or (height, width, 4){_turned(array.shape)}"
         )
-    if 0 in array.shape:
-        raise InputError(f"the array has the shape {array.shape}, expected at least one pixel.")
     pixels, notes = to_eight_bits(array, called="the array")
     channels = pixels.shape[2]
     if channels == 1:

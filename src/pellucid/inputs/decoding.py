@@ -29,7 +29,7 @@ _EXIF_ORIENTATION = 0x0112
 # Pillow keeps these settings, and Python the warning filters, once for the whole process.
 _ONE_AT_A_TIME = threading.Lock()
 
-# First bytes, and what they say about a file that could not be read. The first group are the formats on the list.
+# First bytes, and what they say about a file that no decoder took: a damaged one of an allowed format, or another.
 _DAMAGED = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"\xff\xd8\xff", "JPEG"),
@@ -153,8 +153,6 @@ def _no_picture(called: str, content: bytes) -> str:
             return (
                 f"{called} begins like a {kind} but cannot be decoded: it is damaged or of a rare kind; save it as PNG."
             )
-    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
-        return f"{called} begins like a WEBP but cannot be decoded: it is damaged; copy or download it again."
     for start, kind in _FOREIGN:
         if content.startswith(start):
             return f"{called} holds {kind}, {expected}."

@@ -17,14 +17,8 @@ from pellucid.models.geometry import Size, is_whole, same_fields, whole_size
 Pixels = npt.NDArray[np.uint8]
 Triple = tuple[float, float, float]
 
-FILTERS = {
-    "nearest": PIL.Image.Resampling.NEAREST,
-    "box": PIL.Image.Resampling.BOX,
-    "bilinear": PIL.Image.Resampling.BILINEAR,
-    "hamming": PIL.Image.Resampling.HAMMING,
-    "bicubic": PIL.Image.Resampling.BICUBIC,
-    "lanczos": PIL.Image.Resampling.LANCZOS,
-}
+# Every filter of Pillow, under its own name in small letters.
+FILTERS = {member.name.lower(): member for member in PIL.Image.Resampling}
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -61,7 +55,8 @@ class Preprocessing:
 
     Attributes:
         resize: What the shorter side becomes, keeping the proportions; or exactly (height, width); or None.
-        filter: How pixels are mixed when resizing: nearest, box, bilinear, hamming, bicubic or lanczos.
+        filter: How pixels are mixed when resizing: nearest, box, bilinear, hamming, bicubic, lanczos,
+            mks2013 or mks2021.
         crop: Side of the square that is cut from the centre; or (height, width); or None.
         channels: The order in which the model takes red, green and blue.
         scale: What 8-bit values are multiplied by; 1/255 makes them 0 to 1.

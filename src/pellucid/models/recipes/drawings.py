@@ -37,7 +37,7 @@ class Drawing:
 
     Args:
         pixels: uint8 (100, 100, 3), RGB, read-only.
-        masks: For each part the pixels, bool (100, 100), that can differ between its versions. No pixel is in two masks.
+        masks: For each part the pixels, bool (100, 100), that can differ between its versions, none in two masks.
             A drawing with a tag has a mask "tag" too.
         parts: For each part "cat", "dog" or "covered".
         seed: What everything else was drawn from.
@@ -102,6 +102,17 @@ class Sitting:
             pixels[mask] = self._versions[version][mask]
         pixels.setflags(write=False)
         return Drawing(pixels=pixels, masks=self.masks, parts=chosen, seed=self.seed)
+
+    def versions(self) -> np.ndarray:
+        """The whole face as cat, as dog and under cover: uint8 (3, 100, 100, 3)."""
+        return np.stack([self._versions[version] for version in ("cat", "dog", "covered")])
+
+    def places(self) -> np.ndarray:
+        """For each pixel the number of the part it belongs to, len(PARTS) for none: uint8 (100, 100)."""
+        where = np.full((SIDE, SIDE), len(PARTS), dtype=np.uint8)
+        for number, part in enumerate(PARTS):
+            where[self.masks[part]] = number
+        return where
 
 
 def draw(seed: int, parts: Mapping[str, str]) -> Drawing:

@@ -37,7 +37,7 @@ class Pose:
         cosine, sine = np.cos(self.angle), np.sin(self.angle)
         x, y = points[:, 0] * self.squeeze, points[:, 1]
         turned = np.stack([cosine * x - sine * y, sine * x + cosine * y], axis=1)
-        return turned * self.radius + np.asarray(self.centre)
+        return np.asarray(turned * self.radius + np.asarray(self.centre))
 
 
 class Canvas:
@@ -85,7 +85,7 @@ class Canvas:
 
 def ellipse(x: float, y: float, across: float, down: float) -> Points:
     """The outline of an ellipse with the given centre and half-axes."""
-    return _CIRCLE * (across, down) + (x, y)
+    return np.asarray(_CIRCLE * (across, down) + (x, y))
 
 
 def blob(corners: Sequence[tuple[float, float]], *, steps: int = 8) -> Points:
@@ -117,7 +117,7 @@ def stroke(path: Iterable[tuple[float, float]], *, start: float, end: float) -> 
 
 def mirrored(points: Points, side: int) -> Points:
     """The same outline on the right (side 1) or on the left (side −1) of the face."""
-    return points * np.array([side, 1.0])
+    return np.asarray(points * np.array([side, 1.0]))
 
 
 def mixed(colour: Colour, other: Colour, share: float) -> Colour:

@@ -1,0 +1,23 @@
+"""Peers and reference networks that the benchmarks share."""
+
+from types import ModuleType
+
+import torch
+
+_REGISTERED: list[torch.library.Library] = []
+
+
+def torchvision_beside_any_torch() -> ModuleType:
+    """torchvision, also where its compiled operations belong to another build of torch.
+
+    Its models need only that two names exist; where torchvision brings them itself, nothing is registered.
+    """
+    try:
+        import torchvision
+    except RuntimeError:
+        library = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _REGISTERED.append(library)
+        import torchvision
+    return torchvision  # type: ignore[no-any-return]

@@ -1,0 +1,308 @@
+"""A bundle: all that a page needs about one picture in one model, and nothing else. JSON and arrays, no live model.
+
+The same bundle feeds the page, the app and the notebook. It is made by a trace and by explanations; nothing here runs
+a model itself.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+import PIL.Image
+
+from pellucid import archive
+from pellucid.capture.sites import Site
+from pellucid.capture.trace import Trace, trace
+from pellucid.errors import ArchiveError, SettingError
+from pellucid.figures import png
+from pellucid.figures.colour import measure, palette
+from pellucid.inputs.image import Image
+from pellucid.methods.explaining import explain_many, versions
+from pellucid.methods.explanation import Explanation
+from pellucid.models.geometry import Geometry
+from pellucid.models.model import Model
+from pellucid.pages.choosing import channels_to_show, sites_to_show
+from pellucid.pages.measuring import answer_record, input_record
+from pellucid.pages.words import cleaned
+
+VERSION = 1
+METHODS = ("grad-cam", "integrated-gradients", "guided-backpropagation")
+_LONGEST_PICTURE = 640
+_LONGEST_MAP = 256
+_MAP_BYTES = 1_600_000
+"""All maps of a page as PNG; a page holds them in base64, which takes a third more."""
+_CUT = 1.0
+"""Percent of a site's drawn values that may lie beyond the scale: one outlier should not darken all the rest."""
+
+_PARTS = ("model", "picture", "input", "answer", "sites", "maps", "explanations", "assumed", "versions")
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bundle:
+    """What is known about one picture in one model, ready to be shown.
+
+    Attributes:
+        record: Everything but the arrays, in JSON types.
+        arrays: `original` and `prepared` pictures, `maps 0` … as palette entries, and the explanations' arrays.
+    """
+
+    record: Mapping[str, Any]
+    arrays: Mapping[str, np.ndarray]
+
+    @property
+    def explanations(self) -> tuple[Explanation, ...]:
+        """The explanations, as they were made."""
+        found = []
+        for i, record in enumerate(self.record["explanations"]):
+            start = f"explanation {i} "
+            arrays = {name.removeprefix(start): a for name, a in self.arrays.items() if name.startswith(start)}
+            found.append(Explanation.from_record(record, {**arrays, "subject": self.arrays["prepared"]}))
+        return tuple(found)
+
+    @property
+    def shown_geometry(self) -> Geometry:
+        """How the prepared picture lies in the original as it is kept here, which may be smaller than the file."""
+        geometry = Geometry.from_record(self.record["picture"]["geometry"])
+        height, width = self.arrays["original"].shape[:2]
+        return replace(geometry, original=(int(height), int(width)))
+
+    def save(self, path: str | Path) -> Path:
+        """Save as `path`.json and `path`.safetensors; `Bundle.load` reads it back.
+
+        Returns:
+            The path of the JSON file.
+        """
+        return archive.write(path, kind="bundle", record=self.record, arrays=self.arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Bundle":
+        """Read a saved bundle.
+
+        Raises:
+            ArchiveError: The files are missing, damaged, no bundle, or of a version that this pellucid does not know.
+        """
+        record, arrays = archive.read(path, kind="bundle")
+        found = record.get("bundle_version")
+        if found != VERSION:
+            raise ArchiveError(
+                f"{PurePath(path).name} is a bundle of version {found}, expected {VERSION}; make it again with this pellucid."
+            )
+        missing = [part for part in _PARTS if part not in record] + [
+            part for part in ("original", "prepared") if part not in arrays
+        ]
+        if missing:
+            raise ArchiveError(f"{PurePath(path).name} lacks {', '.join(missing)}; make the bundle again.")
+        kept = {name: value for name, value in record.items() if name not in ("pellucid", "version", "arrays_sha256")}
+        return cls(record=kept, arrays=arrays)
+
+    def __repr__(self) -> str:
+        megabytes = sum(array.nbytes for array in self.arrays.values()) / 1e6
+        methods = ", ".join(record["method"] for record in self.record["explanations"])
+        name, model = self.record["picture"]["name"], self.record["model"]["name"]
+        return f"<Bundle of {name!r} in {model!r}: {len(self.record['sites'])} sites, {methods}, {megabytes:.1f} MB>"
+
+
+def make_bundle(
+    model: Model,
+    image: Image,
+    *,
+    methods: Sequence[str] = METHODS,
+    target: str = "top:1",
+    sites: Sequence[str] | None = None,
+    channels: str | Sequence[int] = "top:8",
+    seed: int = 0,
+    remark: str | None = None,
+    command: str | None = None,
+    progress: Progress | None = None,
+) -> Bundle:
+    """Ask a model about a picture and keep what a page needs.
+
+    Args:
+        model: The model; it is left exactly as it was.
+        image: The picture.
+        methods: Methods by name or in text form, one or more.
+        target: What to explain.
+        sites: Selectors of the sites whose feature maps are shown; up to five over the whole depth unless given.
+        channels: Which of their channels; `top:8` means the eight that vary most away from the border.
+        seed: For every random draw.
+        remark: What a reader should know about this picture before anything else, e.g. that it is unlike the training pictures.
+        command: The command that made the page, for its foot; folders are left out.
+        progress: Called with the steps done and the steps in all.
+
+    Raises:
+        InputError, ModelError, MethodError, TargetError, SiteError: Something cannot be used; says what to do.
+        SettingError: No method, or channels that a site does not have.
+    """
+    if isinstance(methods, str) or not methods:
+        raise SettingError("methods", given=methods, expected="a list with at least one method", hint=f"e.g. {METHODS}")
+    steps = len(methods) + 2
+
+    def done(step: int) -> None:
+        if progress is not None:
+            progress(step, steps)
+
+    whole = trace(model, image, keep="statistics")
+    done(1)
+    chosen = sites_to_show(whole.sites) if sites is None else [site.name for site in whole.select(*sites)]
+    detailed = trace(model, image, sites=chosen)
+    done(2)
+    explanations = []
+    for explanation in explain_many(model, [image], methods=list(methods), targets=[target], seed=seed):
+        explanations.append(explanation)
+        done(2 + len(explanations))
+
+    maps, arrays, fewer = _maps(detailed, chosen, channels)
+    arrays["original"] = _reduced(image)
+    arrays["prepared"] = np.ascontiguousarray(model.preprocessing.pixels(image))
+    records = []
+    for i, explanation in enumerate(explanations):
+        record, kept = explanation.to_record()
+        records.append(record)
+        arrays |= {f"explanation {i} {name}": array for name, array in kept.items() if name != "subject"}
+    first = explanations[0]
+    output = None if detailed.output is None else detailed.output.cpu().float().numpy()
+    statistics = {site.name: site.statistics for site in whole.sites}
+    record = {
+        "bundle_version": VERSION,
+        "model": {
+            "name": model.name,
+            "source": model.source,
+            "notes": list(model.notes),
+            "class": type(model.module).__name__,
+            "parameters": sum(parameter.numel() for parameter in model.module.parameters()),
+            "weights_digest": whole.weights_digest,
+            "card": _summary(model.card),
+        },
+        "picture": {
+            "name": image.name,
+            "digest": image.digest,
+            "notes": list(image.notes),
+            "size": [image.height, image.width],
+            "geometry": model.preprocessing.geometry(image).to_record(),
+        },
+        "preprocessing": model.preprocessing.to_record(),
+        "input": {**input_record(model.preprocessing, image), "digest": first.input_digest},
+        "answer": answer_record(
+            first.logits,
+            output,
+            names=model.class_names,
+            looked_through=first.looked_through,
+            classes=first.target.classes,
+            target=target,
+        ),
+        "sites": [
+            {**row, "zeros": _zeros(statistics.get(row["name"]))} | {"statistics": None} for row in detailed.rows()
+        ],
+        "seconds": detailed.seconds,
+        "not_finite": None if whole.not_finite is None else whole.not_finite.name,
+        "maps": maps,
+        "maps_left_out": fewer,
+        "explanations": records,
+        "assumed": {
+            "target": target,
+            "seed": seed,
+            "precision": first.precision,
+            "device": str(model.device),
+            "class_names": model.class_names is not None,
+            "sites": "chosen" if sites is None else "named",
+        },
+        "remark": remark,
+        "command": None if command is None else _without_folders(command),
+        "versions": versions(),
+    }
+    return Bundle(record=_as_record(record), arrays=arrays)
+
+
+def _maps(
+    detailed: Trace, names: Sequence[str], spec: str | Sequence[int]
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray], int]:
+    """The maps of the chosen sites as palette entries on one scale per site; fewer where they would fill the page."""
+    drawn: list[tuple[dict[str, Any], np.ndarray]] = [_drawn(detailed[name], spec) for name in names]
+    sizes = [[len(png.indexed(entries, palette("sequential"))) for entries in maps] for _, maps in drawn]
+    fewer = 0
+    while sum(map(sum, sizes)) > _MAP_BYTES and max(map(len, sizes)) > 1:
+        # From the site whose maps take most, keeping at least one of each.
+        largest = max((i for i in range(len(sizes)) if len(sizes[i]) > 1), key=lambda i: sum(sizes[i]))
+        sizes[largest].pop()
+        fewer += 1
+    arrays = {}
+    records = []
+    for i, ((record, maps), kept) in enumerate(zip(drawn, sizes, strict=True)):
+        arrays[f"maps {i}"] = np.ascontiguousarray(maps[: len(kept)])
+        records.append({**record, "channels": record["channels"][: len(kept)]})
+    return records, arrays, fewer
+
+
+def _drawn(site: Site, spec: str | Sequence[int]) -> tuple[dict[str, Any], np.ndarray]:
+    maps = site.maps()
+    channels, rule = channels_to_show(spec, maps)
+    skip = -(-max(maps.shape[1:]) // _LONGEST_MAP)
+    values = maps[list(channels)]
+    low, high = _ends(values)
+    scale = measure(values, kind="sequential", low=low, high=high)
+    record = {
+        "site": site.name,
+        "channels": list(channels),
+        "rule": rule,
+        "total": len(maps),
+        "low": scale.low,
+        "high": scale.high,
+        "least": scale.least,
+        "most": scale.most,
+        "beyond": scale.beyond,
+        "values": scale.values,
+        "not_finite": scale.not_finite,
+        "flat": scale.flat,
+        "skip": skip,
+    }
+    return record, scale.entries(values)[:, ::skip, ::skip]
+
+
+def _ends(values: np.ndarray) -> tuple[float, float]:
+    """The ends of a scale that takes in zero and leaves `_CUT` percent of the values beyond it, shared by both ends."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return 0.0, 0.0
+    negative = bool(finite.min() < 0)
+    cut = _CUT / 2 if negative else _CUT
+    low = float(np.percentile(finite, cut)) if negative else 0.0
+    high = float(np.percentile(finite, 100 - cut))
+    # Where all but a few values are 0, the whole range is the only one that shows anything.
+    return min(0.0, low), high if high > 0 else max(0.0, float(finite.max()))
+
+
+def _reduced(image: Image) -> np.ndarray:
+    share = _LONGEST_PICTURE / max(image.height, image.width)
+    if share >= 1:
+        return np.array(image.pixels)
+    size = (max(1, round(image.width * share)), max(1, round(image.height * share)))
+    return np.array(image.pil().resize(size, PIL.Image.Resampling.LANCZOS))
+
+
+def _zeros(statistics: Any) -> float | None:
+    return None if statistics is None else float(statistics.zeros)
+
+
+def _summary(card: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of a model card that are one word, number or sentence, or a list of sentences; tables stay in the card."""
+    plain = str | int | float | bool
+    return {
+        name: value
+        for name, value in card.items()
+        if isinstance(value, plain) or (isinstance(value, list) and all(isinstance(entry, str) for entry in value))
+    }
+
+
+def _without_folders(command: str) -> str:
+    # A page is shown to others; where somebody keeps their files is not theirs to know.
+    return " ".join(PurePath(word).name if word.startswith(("/", "~")) else word for word in command.split(" "))
+
+
+def _as_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    found = cleaned(record)
+    assert isinstance(found, dict)
+    return found

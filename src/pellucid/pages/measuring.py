@@ -1,0 +1,118 @@
+"""The numbers that a page states: the answer in three forms, the values that go in, how an attribution is spread."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pellucid.inputs.image import Image
+from pellucid.models.preprocessing import Preprocessing
+
+SHOWN = 5
+BINS = 40
+
+
+def answer_record(
+    logits: np.ndarray,
+    output: np.ndarray | None,
+    *,
+    names: Sequence[str] | None,
+    looked_through: str | None,
+    classes: Sequence[int],
+    target: str,
+) -> dict[str, Any]:
+    """The model's answer in JSON types: the leading rows, the rest summed, and how well the model's own output agrees.
+
+    Args:
+        logits: One row.
+        output: What the model returned for it, if that was one row as well.
+        names: Class names, if anybody knows them.
+        looked_through: The final operation behind which the logits were found.
+        classes: Classes that are explained; shown also where they are not among the first.
+        target: The target as it was asked for.
+    """
+    scores = np.asarray(logits, dtype=np.float64)
+    form = answer_form(len(scores), looked_through=looked_through, target=target)
+    peak = float(scores.max())
+    log_sum = peak + float(np.log(np.exp(scores - peak).sum()))
+    logs = -np.logaddexp(0.0, -scores) if form == "sigmoid" else scores - log_sum
+    order = [int(i) for i in np.argsort(-scores, kind="stable")]
+    rank = {index: place for place, index in enumerate(order, start=1)}
+    shown = order[:SHOWN] + [index for index in dict.fromkeys(classes) if rank[index] > SHOWN]
+    rows = [
+        {
+            "index": index,
+            "name": names[index] if names is not None and index < len(names) else None,
+            "rank": rank[index],
+            "logit": float(scores[index]),
+            "log_probability": float(logs[index]),
+            "probability": float(np.exp(logs[index])),
+        }
+        for index in shown
+    ]
+    rest = [index for index in order if index not in shown]
+    record: dict[str, Any] = {
+        "form": form,
+        "classes": len(scores),
+        "log_sum": log_sum,
+        "rows": rows,
+        "rest": {"count": len(rest), "probability": float(np.exp(logs[rest]).sum())},
+        "looked_through": looked_through,
+        "difference": None,
+    }
+    own = {"log_softmax": logs, "softmax": np.exp(logs), "sigmoid": np.exp(logs)}.get(looked_through or "")
+    if own is not None and output is not None and output.size == own.size:
+        record["difference"] = float(np.abs(output.reshape(-1).astype(np.float64) - own).max())
+    return record
+
+
+def answer_form(count: int, *, looked_through: str | None, target: str) -> str:
+    """How an answer is to be read: "softmax" (one of the classes), "sigmoid" (each for itself), "values" (no classes)."""
+    if looked_through == "sigmoid":
+        return "sigmoid"
+    return "values" if count == 1 or target.startswith("output:") else "softmax"
+
+
+def input_record(preprocessing: Preprocessing, image: Image) -> dict[str, Any]:
+    """What goes in: for each channel its range and its histogram in prepared units."""
+    values = preprocessing.prepare(image)
+    low, high = float(values.min()), float(values.max())
+    ends = (low, high) if high > low else (low - 0.5, low + 0.5)
+    return {
+        "shape": list(values.shape),
+        "low": low,
+        "high": high,
+        "channels": [
+            {
+                "name": name,
+                "low": float(plane.min()),
+                "high": float(plane.max()),
+                "counts": [int(n) for n in np.histogram(plane, bins=BINS, range=ends)[0]],
+            }
+            for name, plane in zip(preprocessing.channels, values, strict=True)
+        ],
+    }
+
+
+def half_of(values: np.ndarray) -> tuple[int, int] | None:
+    """The fewest values that make up half of all that is not negative, and how many values there are.
+
+    None where nothing is positive or something is not finite.
+    """
+    flat = np.sort(np.clip(values, 0, None).reshape(-1).astype(np.float64))[::-1]
+    if not np.isfinite(values).all() or flat[0] <= 0:
+        return None
+    total = np.cumsum(flat)
+    return int(np.searchsorted(total, total[-1] / 2)) + 1, int(flat.size)
+
+
+def cells(plane: np.ndarray, size: int, *, mean: bool) -> np.ndarray:
+    """Sum (or mean) over squares of `size` × `size` values; the last ones in a row or column may be smaller."""
+    if size <= 1:
+        return plane
+    starts = [np.arange(0, side, size) for side in plane.shape]
+    summed: np.ndarray = np.add.reduceat(np.add.reduceat(plane.astype(np.float64), starts[0], axis=0), starts[1], axis=1)
+    if not mean:
+        return summed
+    sides = [np.diff([*start, side]) for start, side in zip(starts, plane.shape, strict=True)]
+    return summed / np.outer(sides[0], sides[1])

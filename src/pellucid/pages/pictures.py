@@ -1,0 +1,146 @@
+"""The pictures of a page as data URLs: photographs, feature maps, attributions with their legends."""
+
+import base64
+import io
+from dataclasses import dataclass, replace
+
+import numpy as np
+import PIL.Image
+
+from pellucid.figures import png
+from pellucid.figures.colour import Kind, Scale, palette
+from pellucid.figures.legend import bar_png
+from pellucid.figures.overlay import overlay
+from pellucid.methods.explanation import Explanation
+from pellucid.models.geometry import Geometry
+from pellucid.pages.measuring import cells
+
+_SMALL = 160
+"""Pixels; up to this side a photograph is kept to the last bit, beyond it as a JPEG of high quality."""
+_LONGEST = 480
+_CELLS = 64
+_PIXELS = 256
+_CUT = 1.0
+"""Percent of an attribution at the input that may lie beyond its scale; the legend says so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """An image of the page: its data URL and its sides in pixels."""
+
+    url: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """An attribution as it is drawn: on the prepared and on the original picture, and how to read its colours.
+
+    Attributes:
+        prepared: On what the model saw.
+        original: On the whole picture; None where that is the same.
+        scale: Which colour stands for which value.
+        bar: The colours from one end to the other.
+        rows: Rows of the values as they are drawn.
+        columns: Their columns.
+        cell: How many values of the input one drawn value stands for, along each side.
+        mean: Whether it is their mean; else their sum.
+    """
+
+    prepared: Picture
+    original: Picture | None
+    scale: Scale
+    bar: str
+    rows: int
+    columns: int
+    cell: int
+    mean: bool
+
+
+def data_url(content: bytes, *, kind: str = "png") -> str:
+    """Bytes of an image as a URL that needs no request."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def bar(kind: Kind) -> str:
+    """The colours of a scale, one pixel each."""
+    return data_url(bar_png(kind))
+
+
+def photograph(pixels: np.ndarray) -> Picture:
+    """A picture to recognise; small ones to the last bit."""
+    height, width = pixels.shape[:2]
+    if max(height, width) <= _SMALL:
+        return Picture(url=data_url(png.rgb(np.ascontiguousarray(pixels))), width=width, height=height)
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(buffer, "JPEG", quality=90, subsampling=0, optimize=True)
+    return Picture(url=data_url(buffer.getvalue(), kind="jpeg"), width=width, height=height)
+
+
+def map_url(entries: np.ndarray) -> str:
+    """One feature map, a pixel for each value."""
+    return data_url(png.indexed(np.ascontiguousarray(entries), palette("sequential")))
+
+
+def drawing(explanation: Explanation, *, prepared: np.ndarray, original: np.ndarray, geometry: Geometry) -> Drawing:
+    """Draw an explanation on both pictures, on one scale.
+
+    Values at the input are summed over squares of pixels where they add up to the score (a completeness gap is known), so
+    that a reader sees amounts instead of noise; gradients are drawn pixel by pixel as long as pixels can be seen.
+
+    Args:
+        explanation: What to draw.
+        prepared: The picture as the model saw it.
+        original: The whole picture, possibly reduced.
+        geometry: How the one lies in the other, in pixels of `original`.
+    """
+    part = explanation.parts[0]
+    plane, cell, mean = part.plane(), 1, False
+    at_input = part.place == "input"
+    box = part.box or (0.0, 0.0, float(prepared.shape[1]), float(prepared.shape[0]))
+    if at_input:
+        longest = max(plane.shape)
+        mean = "completeness gap" not in explanation.checks
+        cell = -(-longest // (_PIXELS if mean else _CELLS))
+        plane = cells(plane, cell, mean=mean)
+        box = (0.0, 0.0, float(plane.shape[1] * cell), float(plane.shape[0] * cell))
+    kind: Kind = "signed" if at_input or explanation.signed else "sequential"
+    cut = _CUT if at_input else 0.0
+    small, shrink = _at_most(prepared, _LONGEST)
+    inside = (box[0] * shrink[1], box[1] * shrink[0], box[2] * shrink[1], box[3] * shrink[0])
+    first = overlay(plane, small, kind=kind, box=inside, cut=cut, seen=(0.0, 0.0, small.shape[1], small.shape[0]))
+    second = None
+    if not _same_view(geometry, prepared):
+        top, left = geometry.to_original(box[1], box[0])
+        bottom, right = geometry.to_original(box[3], box[2])
+        whole, again = _at_most(original, _LONGEST)
+        there = (left * again[1], top * again[0], right * again[1], bottom * again[0])
+        frame = tuple(edge * again[1 - i % 2] for i, edge in enumerate(geometry.frame))
+        seen = (frame[0], frame[1], frame[2], frame[3])
+        second = _drawn(overlay(plane, whole, kind=kind, box=there, seen=seen, cut=cut).pixels)
+    return Drawing(
+        prepared=_drawn(first.pixels), original=second, scale=first.scale, bar=bar(kind),
+        rows=plane.shape[0], columns=plane.shape[1], cell=cell, mean=mean,
+    )  # fmt: skip
+
+
+def _drawn(pixels: np.ndarray) -> Picture:
+    return Picture(url=data_url(png.rgb(pixels)), width=pixels.shape[1], height=pixels.shape[0])
+
+
+def _same_view(geometry: Geometry, prepared: np.ndarray) -> bool:
+    """Whether the prepared picture is all of the original at its own size."""
+    whole = replace(geometry, crop_box=(0, 0, geometry.resized[1], geometry.resized[0]))
+    return geometry == whole and geometry.original == tuple(prepared.shape[:2])
+
+
+def _at_most(pixels: np.ndarray, longest: int) -> tuple[np.ndarray, tuple[float, float]]:
+    """A picture with no side longer than that, and by what (height, width) it was multiplied."""
+    height, width = pixels.shape[:2]
+    share = longest / max(height, width)
+    if share >= 1:
+        return pixels, (1.0, 1.0)
+    size = (max(1, round(width * share)), max(1, round(height * share)))
+    reduced = np.asarray(PIL.Image.fromarray(pixels).resize(size, PIL.Image.Resampling.LANCZOS))
+    return reduced, (size[1] / height, size[0] / width)

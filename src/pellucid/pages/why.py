@@ -1,0 +1,137 @@
+"""What a page says about each explanation: its picture, its legend in numbers, and what was measured about it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pellucid.figures.numbers import number
+from pellucid.methods.explanation import Explanation
+from pellucid.pages.bundle import Bundle
+from pellucid.pages.measuring import half_of
+from pellucid.pages.pictures import Drawing, drawing
+from pellucid.pages.words import Catalogue, Segment, percent, shortened
+
+Sentence = tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One explanation as the page shows it.
+
+    Attributes:
+        title: The method's name for people.
+        where: Where its values lie, and its settings.
+        reading: How to read the picture; None for a method that the catalogue does not know.
+        drawing: The pictures and their scale.
+        ends: What stands below the two ends of the bar.
+        zero: Whether zero is marked in the middle.
+        legend: The unit, and what the colours do not show.
+        findings: Measured sentences.
+        notes: The method's own notes, in English.
+        short: Number and words for the head of the page; None if nothing could be measured.
+    """
+
+    title: str
+    where: Sentence
+    reading: Sentence | None
+    drawing: Drawing
+    ends: tuple[str, str]
+    zero: bool
+    legend: list[Sentence]
+    findings: list[Sentence]
+    notes: list[str]
+    short: tuple[str, Sentence] | None
+
+
+def said_about(bundle: Bundle, words: Catalogue) -> list[Said]:
+    """The explanations of a bundle in their order."""
+    return [_said(explanation, bundle, words) for explanation in bundle.explanations]
+
+
+def _said(explanation: Explanation, bundle: Bundle, words: Catalogue) -> Said:
+    drawn = drawing(
+        explanation,
+        prepared=np.asarray(bundle.arrays["prepared"]),
+        original=np.asarray(bundle.arrays["original"]),
+        geometry=bundle.shown_geometry,
+    )
+    name, part = explanation.method, explanation.parts[0]
+    scale = drawn.scale
+    signed = scale.kind == "signed"
+    findings, short = _findings(explanation, words)
+    place = words.say("why.input") if part.place == "input" else words.say(
+        "why.site", site=shortened(part.place), height=part.values.shape[-2], width=part.values.shape[-1]
+    )  # fmt: skip
+    settings = ", ".join(
+        f"{key} {value}" for key, value in explanation.settings.items() if value is not None and key != "site"
+    )
+    if settings:
+        place += (Segment("; ", ""), Segment(shortened(settings), "plain"))
+    return Said(
+        title=words.text(f"method.{name}") if words.has(f"method.{name}") else shortened(name),
+        where=place,
+        reading=words.say(f"reading.{name}") if words.has(f"reading.{name}") else None,
+        drawing=drawn,
+        ends=(number(scale.low), number(scale.high, sign=signed)),
+        zero=signed,
+        legend=_legend(explanation, drawn, words),
+        findings=findings,
+        notes=[shortened(note, longest=400) for note in explanation.notes],
+        short=short,
+    )
+
+
+def _legend(explanation: Explanation, drawn: Drawing, words: Catalogue) -> list[Sentence]:
+    scale, name = drawn.scale, explanation.method
+    known = f"unit.{name}"
+    said: list[Sentence] = []
+    if words.has(known):
+        said.append(words.say(known))
+    else:
+        said.append((Segment(shortened(explanation.unit), "plain"),))
+    if drawn.cell > 1:
+        said.append(words.say("why.mean" if drawn.mean else "why.sum", cell=drawn.cell))
+    if scale.flat:
+        said.append(words.say("why.flat", value=number(scale.most)))
+    if scale.beyond:
+        share = percent(scale.beyond / max(1, scale.values - scale.not_finite))
+        furthest = scale.most if abs(scale.most) >= abs(scale.least) else scale.least
+        said.append(words.say("why.cut", share=share, furthest=number(furthest, sign=scale.kind == "signed")))
+    if scale.not_finite:
+        said.append(words.say("why.not_finite", count=scale.not_finite))
+    return said
+
+
+def _findings(explanation: Explanation, words: Catalogue) -> tuple[list[Sentence], tuple[str, Sentence] | None]:
+    plane = explanation.parts[0].plane()
+    at_input = explanation.parts[0].place == "input"
+    found: list[Sentence] = []
+    short: tuple[str, Sentence] | None = None
+    half = half_of(np.abs(plane) if at_input else plane)
+    if half is not None:
+        some, all_ = half
+        if at_input:
+            share = percent(some / all_)
+            found.append(words.say("why.half.pixels", share=share, count=all_))
+            short = (f"{share} %", words.say("short.half.pixels"))
+        else:
+            found.append(words.say("why.half.cells", some=some, count=all_))
+            short = (f"{number(some)} / {number(all_)}", words.say("short.half.cells"))
+    if explanation.signed and np.isfinite(plane).all() and np.abs(plane).sum() > 0:
+        positive = float(np.clip(plane, 0, None).sum(dtype=np.float64))
+        negative = float(np.clip(plane, None, 0).sum(dtype=np.float64))
+        found.append(words.say("why.signs", positive=number(positive, sign=True), negative=number(negative)))
+    checks: dict[str, Any] = dict(explanation.checks)
+    gap, relative = checks.pop("completeness gap", None), checks.pop("relative gap", None)
+    if gap is not None:
+        total = float(explanation.values.sum(dtype=np.float64))
+        found.append(
+            words.say("why.complete", total=number(total, digits=4), rise=number(total - gap, digits=4))
+        )
+        if relative is not None:
+            found.append(words.say("why.gap", gap=number(gap, digits=2), share=percent(relative)))
+            short = (f"{percent(relative)} %", words.say("short.gap"))
+    for name, value in checks.items():
+        found.append((Segment(f"{name}: {number(value)}", "plain"),))
+    return found, short
