@@ -4,6 +4,8 @@ The same bundle feeds the page, the app and the notebook. It is made by a trace 
 a model itself.
 """
 
+import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -13,28 +15,24 @@ import numpy as np
 import PIL.Image
 
 from pellucid import archive
-from pellucid.capture.sites import Site
-from pellucid.capture.trace import Trace, trace
+from pellucid.capture.trace import trace
 from pellucid.errors import ArchiveError, SettingError
-from pellucid.figures import png
-from pellucid.figures.colour import measure, palette
 from pellucid.inputs.image import Image
 from pellucid.methods.explaining import explain_many, versions
 from pellucid.methods.explanation import Explanation
 from pellucid.models.geometry import Geometry
 from pellucid.models.model import Model
-from pellucid.pages.choosing import channels_to_show, sites_to_show
-from pellucid.pages.measuring import answer_record, input_record
+from pellucid.pages.choosing import sites_to_show
+from pellucid.pages.maps import drawn_maps
+from pellucid.pages.measuring import answer_record, card_summary, input_record
 from pellucid.pages.words import cleaned
 
 VERSION = 1
 METHODS = ("grad-cam", "integrated-gradients", "guided-backpropagation")
 _LONGEST_PICTURE = 640
-_LONGEST_MAP = 256
-_MAP_BYTES = 1_600_000
-"""All maps of a page as PNG; a page holds them in base64, which takes a third more."""
-_CUT = 1.0
-"""Percent of a site's drawn values that may lie beyond the scale: one outlier should not darken all the rest."""
+
+# An absolute folder at the start of a word or of a value in it: `/home/me/`, `--to=~/`, `net@C:\\nets\\`.
+_FOLDERS = re.compile(r"(^|[=@,])(?:~[^/\\]*|[A-Za-z]:)?[/\\](?:[^/\\]*[/\\])*")
 
 _PARTS = ("model", "picture", "input", "answer", "sites", "maps", "explanations", "assumed", "versions")
 
@@ -70,6 +68,19 @@ class Bundle:
         height, width = self.arrays["original"].shape[:2]
         return replace(geometry, original=(int(height), int(width)))
 
+    @property
+    def same_view(self) -> bool:
+        """Whether the model saw the picture as it was read: all of it, at its own size."""
+        geometry = Geometry.from_record(self.record["picture"]["geometry"])
+        return geometry.original == geometry.resized == geometry.prepared
+
+    @property
+    def seen_share(self) -> float:
+        """The share of the picture's area that the model saw, 0 … 1."""
+        left, top, right, bottom = self.shown_geometry.frame
+        height, width = self.arrays["original"].shape[:2]
+        return float((right - left) * (bottom - top) / (height * width))
+
     def save(self, path: str | Path) -> Path:
         """Save as `path`.json and `path`.safetensors; `Bundle.load` reads it back.
 
@@ -89,7 +100,8 @@ class Bundle:
         found = record.get("bundle_version")
         if found != VERSION:
             raise ArchiveError(
-                f"{PurePath(path).name} is a bundle of version {found}, expected {VERSION}; make it again with this pellucid."
+                f"{PurePath(path).name} is a bundle of version {found}, expected {VERSION}; make it again with this "
+                "pellucid."
             )
         missing = [part for part in _PARTS if part not in record] + [
             part for part in ("original", "prepared") if part not in arrays
@@ -129,7 +141,8 @@ def make_bundle(
         sites: Selectors of the sites whose feature maps are shown; up to five over the whole depth unless given.
         channels: Which of their channels; `top:8` means the eight that vary most away from the border.
         seed: For every random draw.
-        remark: What a reader should know about this picture before anything else, e.g. that it is unlike the training pictures.
+        remark: What a reader should know about this picture before anything else, e.g. that it is unlike the
+            training pictures.
         command: The command that made the page, for its foot; folders are left out.
         progress: Called with the steps done and the steps in all.
 
@@ -155,7 +168,7 @@ def make_bundle(
         explanations.append(explanation)
         done(2 + len(explanations))
 
-    maps, arrays, fewer = _maps(detailed, chosen, channels)
+    maps, arrays, fewer = drawn_maps(detailed, chosen, channels)
     arrays["original"] = _reduced(image)
     arrays["prepared"] = np.ascontiguousarray(model.preprocessing.pixels(image))
     records = []
@@ -175,7 +188,7 @@ def make_bundle(
             "class": type(model.module).__name__,
             "parameters": sum(parameter.numel() for parameter in model.module.parameters()),
             "weights_digest": whole.weights_digest,
-            "card": _summary(model.card),
+            "card": card_summary(model.card),
         },
         "picture": {
             "name": image.name,
@@ -217,64 +230,6 @@ def make_bundle(
     return Bundle(record=_as_record(record), arrays=arrays)
 
 
-def _maps(
-    detailed: Trace, names: Sequence[str], spec: str | Sequence[int]
-) -> tuple[list[dict[str, Any]], dict[str, np.ndarray], int]:
-    """The maps of the chosen sites as palette entries on one scale per site; fewer where they would fill the page."""
-    drawn: list[tuple[dict[str, Any], np.ndarray]] = [_drawn(detailed[name], spec) for name in names]
-    sizes = [[len(png.indexed(entries, palette("sequential"))) for entries in maps] for _, maps in drawn]
-    fewer = 0
-    while sum(map(sum, sizes)) > _MAP_BYTES and max(map(len, sizes)) > 1:
-        # From the site whose maps take most, keeping at least one of each.
-        largest = max((i for i in range(len(sizes)) if len(sizes[i]) > 1), key=lambda i: sum(sizes[i]))
-        sizes[largest].pop()
-        fewer += 1
-    arrays = {}
-    records = []
-    for i, ((record, maps), kept) in enumerate(zip(drawn, sizes, strict=True)):
-        arrays[f"maps {i}"] = np.ascontiguousarray(maps[: len(kept)])
-        records.append({**record, "channels": record["channels"][: len(kept)]})
-    return records, arrays, fewer
-
-
-def _drawn(site: Site, spec: str | Sequence[int]) -> tuple[dict[str, Any], np.ndarray]:
-    maps = site.maps()
-    channels, rule = channels_to_show(spec, maps)
-    skip = -(-max(maps.shape[1:]) // _LONGEST_MAP)
-    values = maps[list(channels)]
-    low, high = _ends(values)
-    scale = measure(values, kind="sequential", low=low, high=high)
-    record = {
-        "site": site.name,
-        "channels": list(channels),
-        "rule": rule,
-        "total": len(maps),
-        "low": scale.low,
-        "high": scale.high,
-        "least": scale.least,
-        "most": scale.most,
-        "beyond": scale.beyond,
-        "values": scale.values,
-        "not_finite": scale.not_finite,
-        "flat": scale.flat,
-        "skip": skip,
-    }
-    return record, scale.entries(values)[:, ::skip, ::skip]
-
-
-def _ends(values: np.ndarray) -> tuple[float, float]:
-    """The ends of a scale that takes in zero and leaves `_CUT` percent of the values beyond it, shared by both ends."""
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return 0.0, 0.0
-    negative = bool(finite.min() < 0)
-    cut = _CUT / 2 if negative else _CUT
-    low = float(np.percentile(finite, cut)) if negative else 0.0
-    high = float(np.percentile(finite, 100 - cut))
-    # Where all but a few values are 0, the whole range is the only one that shows anything.
-    return min(0.0, low), high if high > 0 else max(0.0, float(finite.max()))
-
-
 def _reduced(image: Image) -> np.ndarray:
     share = _LONGEST_PICTURE / max(image.height, image.width)
     if share >= 1:
@@ -287,19 +242,12 @@ def _zeros(statistics: Any) -> float | None:
     return None if statistics is None else float(statistics.zeros)
 
 
-def _summary(card: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries of a model card that are one word, number or sentence, or a list of sentences; tables stay in the card."""
-    plain = str | int | float | bool
-    return {
-        name: value
-        for name, value in card.items()
-        if isinstance(value, plain) or (isinstance(value, list) and all(isinstance(entry, str) for entry in value))
-    }
-
-
 def _without_folders(command: str) -> str:
     # A page is shown to others; where somebody keeps their files is not theirs to know.
-    return " ".join(PurePath(word).name if word.startswith(("/", "~")) else word for word in command.split(" "))
+    try:
+        return shlex.join(_FOLDERS.sub(r"\1", word) for word in shlex.split(command))
+    except ValueError:  # a quote that is never closed
+        return " ".join(_FOLDERS.sub(r"\1", word) for word in command.split())
 
 
 def _as_record(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def channels_to_show(spec: str | Sequence[int], maps: np.ndarray) -> tuple[tuple
     """The channels to show and how they were chosen: "spread" or "named".
 
     Args:
-        spec: What `select_channels` takes; `top:N` means here the N channels whose values vary most away from the border.
+        spec: What `select_channels` takes; `top:N` means here the N channels that vary most away from the border.
         maps: The site's values, (channels, height, width).
 
     Raises:

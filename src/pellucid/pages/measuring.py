@@ -1,6 +1,6 @@
 """The numbers that a page states: the answer in three forms, the values that go in, how an attribution is spread."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,7 +67,7 @@ def answer_record(
 
 
 def answer_form(count: int, *, looked_through: str | None, target: str) -> str:
-    """How an answer is to be read: "softmax" (one of the classes), "sigmoid" (each for itself), "values" (no classes)."""
+    """How to read an answer: "softmax" (one of the classes), "sigmoid" (each for itself), "values" (no classes)."""
     if looked_through == "sigmoid":
         return "sigmoid"
     return "values" if count == 1 or target.startswith("output:") else "softmax"
@@ -94,6 +94,27 @@ def input_record(preprocessing: Preprocessing, image: Image) -> dict[str, Any]:
     }
 
 
+def card_summary(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reader should know of a model card; its tables stay in the card. Empty for a model without one."""
+    found: dict[str, Any] = {}
+    mixed = _under(card, "accuracy", "mixed")
+    if mixed.keys() >= {"accuracy", "low", "high", "drawings"}:
+        found["accuracy"] = {name: mixed[name] for name in ("accuracy", "low", "high", "drawings")}
+    before, after = (_under(card, "tag_experiment", name).get("accuracy") for name in ("tag_on_cats", "tag_on_dogs"))
+    if before is not None and after is not None:
+        found["tag"] = {"on_cats": before, "on_dogs": after}
+    sentences = [card.get("training_data"), *card.get("limits_of_use", ())]
+    found["sentences"] = [text for text in sentences if isinstance(text, str)]
+    return found if any(found.values()) else {}
+
+
+def _under(card: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+    place: Any = card
+    for name in path:
+        place = place.get(name) if isinstance(place, Mapping) else None
+    return place if isinstance(place, Mapping) else {}
+
+
 def half_of(values: np.ndarray) -> tuple[int, int] | None:
     """The fewest values that make up half of all that is not negative, and how many values there are.
 
@@ -111,8 +132,11 @@ def cells(plane: np.ndarray, size: int, *, mean: bool) -> np.ndarray:
     if size <= 1:
         return plane
     starts = [np.arange(0, side, size) for side in plane.shape]
-    summed: np.ndarray = np.add.reduceat(np.add.reduceat(plane.astype(np.float64), starts[0], axis=0), starts[1], axis=1)
+    summed: np.ndarray = np.add.reduceat(
+        np.add.reduceat(plane.astype(np.float64), starts[0], axis=0), starts[1], axis=1
+    )
     if not mean:
         return summed
     sides = [np.diff([*start, side]) for start, side in zip(starts, plane.shape, strict=True)]
-    return summed / np.outer(sides[0], sides[1])
+    averaged: np.ndarray = summed / np.outer(sides[0], sides[1])
+    return averaged

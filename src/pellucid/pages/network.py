@@ -74,10 +74,13 @@ def _fold(
 ) -> dict[str, Any]:
     kinds: dict[str, int] = {}
     for site in sites:
-        name = words.text(f"short.{site['kind']}") if words.has(f"short.{site['kind']}") else shortened(site["op"])
+        name = words.text(f"kind.{site['kind']}") if words.has(f"kind.{site['kind']}") else shortened(site["op"])
         kinds[name] = kinds.get(name, 0) + 1
     first, last = (shortened(sites[place]["name"], longest=60) for place in (0, -1))
-    listed = ", ".join(f"{name} × {count}" for name, count in sorted(kinds.items(), key=lambda pair: -pair[1])[:4])
+    listed = ", ".join(
+        f"{name}\u00a0×\u00a0{count}" if count > 1 else name
+        for name, count in sorted(kinds.items(), key=lambda pair: -pair[1])[:4]
+    )
     return {
         "kind": "fold",
         "rows": rows,
@@ -129,8 +132,8 @@ def _sees(site: Mapping[str, Any], picture: Sequence[int]) -> dict[str, str] | N
         "text": grouped(height) if height == width else f"{grouped(height)}×{grouped(width)}",
         "x": f"{0.5 + left * scale:.1f}",
         "y": f"{0.5 + top * scale:.1f}",
-        "width": f"{max(0.8, width * scale):.1f}",
-        "height": f"{max(0.8, height * scale):.1f}",
+        "width": f"{max(1.6, width * scale):.1f}",
+        "height": f"{max(1.6, height * scale):.1f}",
         "wide": f"{picture[1] * scale:.1f}",
         "tall": f"{picture[0] * scale:.1f}",
     }
@@ -152,9 +155,9 @@ def _maps(shown: Mapping[str, Any], entries: np.ndarray, site: Mapping[str, Any]
         sentences.append(words.say("maps.zeros", share=percent(site["zeros"])))
     if shown["skip"] > 1:
         sentences.append(words.say("maps.skip", step=shown["skip"]))
-    sentences.append(
-        words.say("maps.cost", parameters=number(site["parameters"]), seconds=number(1000 * site["seconds"], digits=2))
-    )
+    cost = "maps.cost" if site["parameters"] else "maps.time"
+    milliseconds = number(1000 * site["seconds"], digits=2)
+    sentences.append(words.say(cost, parameters=number(site["parameters"]), seconds=milliseconds))
     cut = bool(shown["beyond"])
     return {
         "figures": [

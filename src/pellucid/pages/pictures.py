@@ -2,7 +2,7 @@
 
 import base64
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import PIL.Image
@@ -17,6 +17,7 @@ from pellucid.pages.measuring import cells
 
 _SMALL = 160
 """Pixels; up to this side a photograph is kept to the last bit, beyond it as a JPEG of high quality."""
+_LONGEST_PHOTOGRAPH = 640
 _LONGEST = 480
 _CELLS = 64
 _PIXELS = 256
@@ -69,12 +70,13 @@ def bar(kind: Kind) -> str:
 
 
 def photograph(pixels: np.ndarray) -> Picture:
-    """A picture to recognise; small ones to the last bit."""
+    """A picture to recognise; small ones to the last bit, very large ones reduced."""
+    pixels, _ = _at_most(pixels, _LONGEST_PHOTOGRAPH)
     height, width = pixels.shape[:2]
     if max(height, width) <= _SMALL:
         return Picture(url=data_url(png.rgb(np.ascontiguousarray(pixels))), width=width, height=height)
     buffer = io.BytesIO()
-    PIL.Image.fromarray(pixels).save(buffer, "JPEG", quality=90, subsampling=0, optimize=True)
+    PIL.Image.fromarray(pixels).save(buffer, "JPEG", quality=90, subsampling=0)
     return Picture(url=data_url(buffer.getvalue(), kind="jpeg"), width=width, height=height)
 
 
@@ -83,17 +85,20 @@ def map_url(entries: np.ndarray) -> str:
     return data_url(png.indexed(np.ascontiguousarray(entries), palette("sequential")))
 
 
-def drawing(explanation: Explanation, *, prepared: np.ndarray, original: np.ndarray, geometry: Geometry) -> Drawing:
+def drawing(
+    explanation: Explanation, *, prepared: np.ndarray, original: np.ndarray, geometry: Geometry, same_view: bool
+) -> Drawing:
     """Draw an explanation on both pictures, on one scale.
 
-    Values at the input are summed over squares of pixels where they add up to the score (a completeness gap is known), so
-    that a reader sees amounts instead of noise; gradients are drawn pixel by pixel as long as pixels can be seen.
+    Values at the input are summed over squares of pixels where they add up to the score (a completeness gap is known),
+    so that a reader sees amounts instead of noise; gradients are drawn pixel by pixel as long as pixels can be seen.
 
     Args:
         explanation: What to draw.
         prepared: The picture as the model saw it.
         original: The whole picture, possibly reduced.
         geometry: How the one lies in the other, in pixels of `original`.
+        same_view: Whether both are the same picture, so that one drawing is enough.
     """
     part = explanation.parts[0]
     plane, cell, mean = part.plane(), 1, False
@@ -111,7 +116,7 @@ def drawing(explanation: Explanation, *, prepared: np.ndarray, original: np.ndar
     inside = (box[0] * shrink[1], box[1] * shrink[0], box[2] * shrink[1], box[3] * shrink[0])
     first = overlay(plane, small, kind=kind, box=inside, cut=cut, seen=(0.0, 0.0, small.shape[1], small.shape[0]))
     second = None
-    if not _same_view(geometry, prepared):
+    if not same_view:
         top, left = geometry.to_original(box[1], box[0])
         bottom, right = geometry.to_original(box[3], box[2])
         whole, again = _at_most(original, _LONGEST)
@@ -127,12 +132,6 @@ def drawing(explanation: Explanation, *, prepared: np.ndarray, original: np.ndar
 
 def _drawn(pixels: np.ndarray) -> Picture:
     return Picture(url=data_url(png.rgb(pixels)), width=pixels.shape[1], height=pixels.shape[0])
-
-
-def _same_view(geometry: Geometry, prepared: np.ndarray) -> bool:
-    """Whether the prepared picture is all of the original at its own size."""
-    whole = replace(geometry, crop_box=(0, 0, geometry.resized[1], geometry.resized[0]))
-    return geometry == whole and geometry.original == tuple(prepared.shape[:2])
 
 
 def _at_most(pixels: np.ndarray, longest: int) -> tuple[np.ndarray, tuple[float, float]]:

@@ -1,5 +1,6 @@
 """What a page says about each explanation: its picture, its legend in numbers, and what was measured about it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,15 +47,23 @@ class Said:
 
 def said_about(bundle: Bundle, words: Catalogue) -> list[Said]:
     """The explanations of a bundle in their order."""
-    return [_said(explanation, bundle, words) for explanation in bundle.explanations]
+    shared = shared_notes(bundle)
+    return [_said(explanation, bundle, words, shared) for explanation in bundle.explanations]
 
 
-def _said(explanation: Explanation, bundle: Bundle, words: Catalogue) -> Said:
+def shared_notes(bundle: Bundle) -> list[str]:
+    """The notes that several explanations have in common, to be said once."""
+    first, *others = bundle.explanations
+    return [note for note in first.notes if others and all(note in other.notes for other in others)]
+
+
+def _said(explanation: Explanation, bundle: Bundle, words: Catalogue, shared: Sequence[str]) -> Said:
     drawn = drawing(
         explanation,
         prepared=np.asarray(bundle.arrays["prepared"]),
         original=np.asarray(bundle.arrays["original"]),
         geometry=bundle.shown_geometry,
+        same_view=bundle.same_view,
     )
     name, part = explanation.method, explanation.parts[0]
     scale = drawn.scale
@@ -77,7 +86,7 @@ def _said(explanation: Explanation, bundle: Bundle, words: Catalogue) -> Said:
         zero=signed,
         legend=_legend(explanation, drawn, words),
         findings=findings,
-        notes=[shortened(note, longest=400) for note in explanation.notes],
+        notes=[shortened(note, longest=400) for note in explanation.notes if note not in shared],
         short=short,
     )
 
@@ -118,17 +127,16 @@ def _findings(explanation: Explanation, words: Catalogue) -> tuple[list[Sentence
         else:
             found.append(words.say("why.half.cells", some=some, count=all_))
             short = (f"{number(some)} / {number(all_)}", words.say("short.half.cells"))
-    if explanation.signed and np.isfinite(plane).all() and np.abs(plane).sum() > 0:
-        positive = float(np.clip(plane, 0, None).sum(dtype=np.float64))
-        negative = float(np.clip(plane, None, 0).sum(dtype=np.float64))
-        found.append(words.say("why.signs", positive=number(positive, sign=True), negative=number(negative)))
     checks: dict[str, Any] = dict(explanation.checks)
     gap, relative = checks.pop("completeness gap", None), checks.pop("relative gap", None)
     if gap is not None:
         total = float(explanation.values.sum(dtype=np.float64))
-        found.append(
-            words.say("why.complete", total=number(total, digits=4), rise=number(total - gap, digits=4))
-        )
+        if explanation.signed and np.isfinite(plane).all():
+            # Only values that add up to something speak for and against it; a negative gradient does not.
+            positive = float(np.clip(plane, 0, None).sum(dtype=np.float64))
+            negative = float(np.clip(plane, None, 0).sum(dtype=np.float64))
+            found.append(words.say("why.signs", positive=number(positive, sign=True), negative=number(negative)))
+        found.append(words.say("why.complete", total=number(total, digits=4), rise=number(total - gap, digits=4)))
         if relative is not None:
             found.append(words.say("why.gap", gap=number(gap, digits=2), share=percent(relative)))
             short = (f"{percent(relative)} %", words.say("short.gap"))

@@ -1,8 +1,8 @@
 """The words of a page: catalogues, numbers for people, and foreign text made harmless to read.
 
 Every sentence stands in a catalogue (`en.json`, `ko.json`) with places for values; a place may name the element that
-its value is set in: `{name:em}`, `{site:code}`. What comes from outside (file names, class names, notes) is text like any
-other and is escaped by the templates; here only the characters are replaced that a reader could not see.
+its value is set in: `{name:em}`, `{site:code}`. What comes from outside (file names, class names, notes) is text like
+any other and is escaped by the templates; here only the characters are replaced that a reader could not see.
 """
 
 import json
@@ -133,12 +133,19 @@ def fixed(value: float, decimals: int) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as percent with two digits, without the sign; whole where it can be."""
+    """A share as percent with two digits at most, without the sign."""
     value = 100 * share
-    return number(round(value)) if value >= 9.95 or value == 0 else number(value, digits=2)
+    if not math.isfinite(value):
+        return number(value)
+    return number(
+        float(f"{value:.2g}") if value < 99.5 else round(value, 1 if value < 100 else 0),
+        digits=2 if value < 99.5 else 3,
+    ).removesuffix(".0")
 
 
 def million(count: float) -> str:
-    """A count in millions: one decimal, or two digits where that would be 0."""
+    """A count above 0 in millions, with three digits or one decimal."""
     value = count / 1e6
+    if value < 0.001:
+        return "< 0.001"
     return number(value) if value < 1 or value >= 1000 else f"{value:.1f}"

@@ -178,10 +178,8 @@ def checked(parts: Mapping[str, str]) -> dict[str, Version]:
     """
     for part in parts:
         if part not in PARTS:
-            near = did_you_mean(part, list(PARTS))
-            raise SettingError(
-                "parts", given=part, expected=f"ears, muzzle, whiskers and pupils{near.removesuffix('.')}"
-            )
+            near = did_you_mean(part, list(PARTS)).strip("; ?")
+            raise SettingError("parts", given=part, expected="ears, muzzle, whiskers and pupils", hint=near)
     chosen: dict[str, Version] = {}
     for part in PARTS:
         match parts.get(part):

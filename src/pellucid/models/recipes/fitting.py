@@ -36,8 +36,8 @@ class Training:
     """
 
     seed: int = 0
-    drawings: int = 4000
-    epochs: int = 12
+    drawings: int = 3000
+    epochs: int = 8
     batch: int = 32
     rate: float = 4e-3
     decay: float = 1e-2

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pellucid.models.recipes.drawings import KINDS, PARTS
 from pellucid.models.recipes.fitting import Training, fit, without_dropout
-from pellucid.models.recipes.kinship import batchnorm_inputs, unlikeness
+from pellucid.models.recipes.kinship import Reference, batchnorm_inputs, log_shares, unlikeness
 from pellucid.models.recipes.mixtures import CAT, DOG, Progress, Stock, labels, mixes_for, prepared, tagged
 from pellucid.models.recipes.shapley import Margins, Truth, shapley
 
@@ -34,7 +34,7 @@ def margin_of(network: nn.Module) -> Margins:
 def log_probabilities(network: nn.Module, pixels: Tensor) -> Tensor:
     """The network's output for drawings, uint8 (count, 100, 100, 3), in small batches and without gradients."""
     with torch.no_grad():
-        return torch.cat([network(prepared(some)) for some in pixels.split(_BATCH)])
+        return torch.cat([network(prepared(some)) for some in torch.split(pixels, _BATCH)])
 
 
 def share_right(network: nn.Module, pixels: Tensor, wanted: Tensor) -> dict[str, Any]:
@@ -100,8 +100,8 @@ def control_accuracy(
 ) -> dict[str, Any]:
     """Accuracy of a fresh network trained and tested on drawings with all parts hidden: chance, or the drawings leak.
 
-    What is left of a cat's drawing comes from the cat's own pixels and what is left of a dog's from the dog's, so a mask
-    that is too small would be found out here.
+    What is left of a cat's drawing comes from the cat's own pixels and what is left of a dog's from the dog's, so a
+    mask that is too small would be found out here.
 
     Args:
         stock: Faces to train on.
@@ -134,14 +134,35 @@ def median_shares(table: list[Truth]) -> dict[str, float]:
     return {player: median(truth.shares[player] for truth in table) for player in table[0].values}
 
 
-def kinship(network: nn.Module, stock: Stock, photographs: Mapping[str, np.ndarray], *, seed: int) -> dict[str, Any]:
+def kinship_reference(network: nn.Module, stock: Stock, *, seed: int, tagged_share: float) -> Reference:
+    """What is usual in training drawings, at the inputs of the BatchNorm2d layers of full width."""
+    chance = torch.Generator().manual_seed(seed)
+    wanted = labels(len(stock), chance)
+    pixels = stock.mixed(torch.arange(len(stock)), mixes_for(wanted, chance, cover=True))
+    pixels = tagged(pixels, (wanted == CAT) & (torch.rand(len(stock), generator=chance) < tagged_share))
+    widest = max(layer.num_features for layer in network.modules() if isinstance(layer, nn.BatchNorm2d))
+    shares: dict[str, list[Tensor]] = {}
+    with torch.no_grad(), batchnorm_inputs(network) as seen:
+        for some in torch.split(pixels, _BATCH):
+            network(prepared(some))
+            for name, values in seen.items():
+                # The early layers see colours and edges, which photographs have too.
+                if values.shape[1] == widest:
+                    shares.setdefault(name, []).append(log_shares(network, name, values))
+    return Reference.from_shares({name: torch.cat(values) for name, values in shares.items()})
+
+
+def kinship(
+    network: nn.Module, reference: Reference, stock: Stock, photographs: Mapping[str, np.ndarray], *, seed: int
+) -> dict[str, Any]:
     """What `unlikeness` is for unseen drawings, and for some photographs (uint8, 100×100×3), as a record."""
     chance = torch.Generator().manual_seed(seed)
     wanted = labels(len(stock), chance)
     pixels = stock.mixed(torch.arange(len(stock)), mixes_for(wanted, chance, cover=False))
-    values = unlikeness_of(network, pixels)
+    values = unlikeness_of(network, reference, pixels)
     record: dict[str, Any] = {
-        "statistic": "mean divergence of the channels' mean and variance from BatchNorm's running statistics",
+        "statistic": "squared Mahalanobis distance per channel of log-variances at BatchNorm inputs, layer mean",
+        "layers": list(reference.centres),
         "drawings": len(stock),
         "median": float(values.median()),
         "limit": float(values.quantile(0.995)),
@@ -149,16 +170,16 @@ def kinship(network: nn.Module, stock: Stock, photographs: Mapping[str, np.ndarr
         "photographs": {},
     }
     if photographs:
-        measured = unlikeness_of(network, torch.from_numpy(np.stack(list(photographs.values()))))
+        measured = unlikeness_of(network, reference, torch.from_numpy(np.stack(list(photographs.values()))))
         record["photographs"] = dict(zip(photographs, measured.tolist(), strict=True))
     return record
 
 
-def unlikeness_of(network: nn.Module, pixels: Tensor) -> Tensor:
+def unlikeness_of(network: nn.Module, reference: Reference, pixels: Tensor) -> Tensor:
     """`unlikeness` of drawings or prepared photographs, uint8 (count, 100, 100, 3)."""
     values = []
     with torch.no_grad(), batchnorm_inputs(network) as seen:
-        for some in pixels.split(_BATCH):
+        for some in torch.split(pixels, _BATCH):
             network(prepared(some))
-            values.append(unlikeness(network, seen))
+            values.append(unlikeness(network, seen, reference))
     return torch.cat(values)

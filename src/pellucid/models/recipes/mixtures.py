@@ -47,6 +47,10 @@ class Stock:
     def __len__(self) -> int:
         return len(self.seeds)
 
+    def first(self, count: int) -> "Stock":
+        """A stock of the first faces only."""
+        return Stock(versions=self.versions[:count], places=self.places[:count], seeds=self.seeds[:count])
+
     def mixed(self, faces: Tensor, parts: Tensor) -> Tensor:
         """The drawings of some faces with chosen parts, uint8 (batch, 100, 100, 3).
 

@@ -1,8 +1,8 @@
 """The truth about a model and a drawing: what each part is worth to it, exactly.
 
-The game: the players are the four parts. A coalition's value is the model's margin cat − dog for the drawing in which the
-parts of the coalition are as they are and every other part is of the opposite kind. Four players make 16 drawings, so
-nothing is sampled. Where a tag is a player too, "opposite" means that it is there or not there, and 32 drawings are made.
+The game: the players are the four parts. A coalition's value is the model's margin cat − dog for the drawing in which
+the parts of the coalition are as they are and every other part is of the opposite kind. Four players make 16 drawings,
+so nothing is sampled. Where a tag is a player too, its opposite is to be there or not, and 32 drawings are made.
 """
 
 from collections.abc import Callable, Mapping

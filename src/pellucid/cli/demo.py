@@ -1,0 +1,56 @@
+"""`pellucid demo`: the bundled model looks at a drawing made on the spot."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pellucid.cli import streams
+from pellucid.cli.explain import Language, LanguageOption
+from pellucid.cli.places import writable
+from pellucid.cli.talking import Talk
+
+_SEED = 7
+
+
+def demo(
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where the page goes.",
+            show_default="pellucid-demo.html, in out/ if there is such a folder",
+        ),
+    ] = None,
+    lang: LanguageOption = Language.en,
+    talk: Talk,
+) -> int:
+    """Show what pellucid does: a page about a cat, drawn on the spot, in the bundled model `animals`."""
+    place = writable(output or _usual_place(), option="--output")
+
+    from pellucid.inputs.reading import read
+    from pellucid.models.loading import load
+    from pellucid.models.recipes.drawings import draw, pure
+    from pellucid.pages.bundle import make_bundle
+    from pellucid.pages.page import write_page
+
+    model = load("animals")
+    cat = replace(read(draw(_SEED, pure("cat")).pixels), name="a drawn cat")
+    with talk.progress("demo") as report:
+        bundle = make_bundle(model, cat, command="pellucid demo", progress=report)
+    write_page(bundle, place, lang=lang.value)
+    talk.say(f"open it in a browser: {place.resolve().as_uri()}")
+    if talk.as_json:
+        streams.put_json({"pellucid": "demo", "page": str(place), "bytes": place.stat().st_size})
+    else:
+        streams.put(str(place))
+    return 0
+
+
+def _usual_place() -> Path:
+    name = "pellucid-demo.html"
+    return Path("out") / name if Path("out").is_dir() else Path(name)

@@ -1,0 +1,227 @@
+"""`pellucid explain`: why a model gave an answer, as a page, as pictures, as saved numbers."""
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pellucid.cli import streams
+from pellucid.cli.loading import ModelName, ModelOptions, Preparation, loaded, pictured
+from pellucid.cli.places import for_each, for_methods
+from pellucid.cli.talking import Talk
+from pellucid.errors import PellucidError
+
+if TYPE_CHECKING:
+    from pellucid.inputs.image import Image
+    from pellucid.methods.explanation import Explanation
+    from pellucid.models.model import Model
+
+_SHOWN = 5
+
+
+class Language(StrEnum):
+    """The languages of a page."""
+
+    en = "en"
+    ko = "ko"
+
+
+LanguageOption = Annotated[Language, typer.Option(help="Language of the page.")]
+SeedOption = Annotated[int, typer.Option(metavar="N", help="For every random draw.")]
+
+
+def explain(
+    model: ModelName,
+    pictures: Annotated[
+        list[str], typer.Argument(metavar="PICTURE...", help="Pictures: PNG, JPEG, WebP, BMP, TIFF or GIF.")
+    ],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where the page goes; a folder for several pictures.",
+            show_default="PICTURE-explained.html here, unless --png, --save or --json say what is wanted",
+        ),
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="A method, as grad-cam or 'integrated-gradients(steps=100)'; may be repeated; "
+            "see `pellucid list methods`.",
+            show_default="three for a page, else grad-cam",
+        ),
+    ] = None,
+    target: Annotated[
+        str, typer.Option(metavar="TEXT", help="What to explain, as class:tabby. See `pellucid list targets`.")
+    ] = "top:1",
+    lang: LanguageOption = Language.en,
+    seed: SeedOption = 0,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="BASE",
+            help="Save the explanation as BASE.json and BASE.safetensors; a folder for several pictures.",
+        ),
+    ] = None,
+    png: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the explanation over the picture; a folder for several pictures."),
+    ] = None,
+    original: Annotated[
+        bool, typer.Option("--original", help="Draw the PNG over the picture as it was, not as the model sees it.")
+    ] = False,
+    using: ModelOptions,
+    preparation: Preparation,
+    talk: Talk,
+) -> int:
+    """Say why a model gave its answer to a picture: a page, and with --png or --save pictures and numbers.
+
+    Several methods or pictures give several files: the method's or the picture's name is added to the file's.
+    """
+    nothing_named = output is None and png is None and save is None and not talk.as_json
+    places = _places(pictures, output, png, save, page_anyway=nothing_named)
+
+    from pellucid.methods.catalogue import method_from, name_of
+    from pellucid.methods.targets import check
+
+    methods = method or _usual_methods(page=places[0].page is not None)
+    names = [name_of(method_from(text)) for text in methods]
+    check(target)
+    known = loaded(model, using=using, preparation=preparation, talk=talk)
+
+    results: list[dict[str, Any]] = []
+    failed = 0
+    with talk.progress("explaining") as report:
+        steps = len(methods) + 2
+        for number, (picture, place) in enumerate(zip(pictures, places, strict=True)):
+
+            def step(done: int, total: int, before: int = number * steps) -> None:
+                report(before + round(done / max(total, 1) * steps), len(pictures) * steps)
+
+            try:
+                image, remark = pictured(picture, known, talk=talk)
+                found = _explanations(known, image, methods, target, seed, remark, place.page, lang, report=step)
+            except PellucidError as error:
+                # A wrong word on the command line is wrong for every picture.
+                if len(pictures) == 1 or error.exit_code != 1:
+                    raise
+                failed += 1
+                named = Path(picture).name in str(error)
+                streams.say(f"error: {error}" if named else f"error: {picture}: {error}")
+                results.append({"picture": Path(picture).name, "error": streams.plain(str(error))})
+                continue
+            files = _write(found, names, place, image if original else None)
+            results.append(_result(known, image, found, remark, [*([place.page] if place.page else []), *files]))
+            talk.say(f"{image.name}: {_answer(known, found[0])}")
+            if not talk.as_json:
+                for file in results[-1]["files"]:
+                    streams.put(file)
+    if talk.as_json:
+        streams.put_json({"pellucid": "explanations", "model": known.name, "pictures": results})
+    if failed:
+        streams.say(f"{failed} of {len(pictures)} pictures failed, {len(pictures) - failed} done")
+    return 0 if not failed else 1 if failed == len(pictures) else 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where the results of one picture go."""
+
+    page: Path | None
+    png: Path | None
+    save: Path | None
+
+
+def _places(
+    pictures: Sequence[str], output: Path | None, png: Path | None, save: Path | None, *, page_anyway: bool
+) -> list[_Place]:
+    none: list[Path | None] = [None] * len(pictures)
+    default = "-explained" if page_anyway else ""
+    pages = for_each(pictures, output, option="--output", suffix=".html", default=default) or none
+    pngs = for_each(pictures, png, option="--png", suffix=".png") or none
+    saves = for_each(pictures, save, option="--save", suffix="") or none
+    return [_Place(page=page, png=drawing, save=base) for page, drawing, base in zip(pages, pngs, saves, strict=True)]
+
+
+def _usual_methods(*, page: bool) -> list[str]:
+    from pellucid.pages.bundle import METHODS
+
+    return list(METHODS) if page else ["grad-cam"]
+
+
+def _explanations(
+    model: "Model",
+    image: "Image",
+    methods: Sequence[str],
+    target: str,
+    seed: int,
+    remark: str | None,
+    page: Path | None,
+    lang: Language,
+    *,
+    report: Callable[[int, int], None],
+) -> list["Explanation"]:
+    if page is None:
+        from pellucid.methods.explaining import explain_many
+
+        return list(explain_many(model, [image], methods=list(methods), targets=[target], seed=seed, progress=report))
+    from pellucid.pages.bundle import make_bundle
+    from pellucid.pages.page import write_page
+
+    words = ["pellucid", "explain", model.source, image.name, *(f"--method={text}" for text in methods)]
+    bundle = make_bundle(
+        model,
+        image,
+        methods=list(methods),
+        target=target,
+        seed=seed,
+        remark=remark,
+        command=shlex.join([*words, f"--target={target}", f"--seed={seed}"]),
+        progress=report,
+    )
+    write_page(bundle, page, lang=lang.value)
+    return list(bundle.explanations)
+
+
+def _write(
+    explanations: Sequence["Explanation"], names: Sequence[str], place: _Place, original: "Image | None"
+) -> list[Path]:
+    files = []
+    if place.png is not None:
+        for path, found in zip(for_methods(place.png, names), explanations, strict=True):
+            title = f"{found.method}: {found.target.text}"
+            files.append(found.overlay(original=original).save(path, title=title, lines=found.notes))
+    if place.save is not None:
+        for path, found in zip(for_methods(place.save, names), explanations, strict=True):
+            files.append(found.save(path))
+    return files
+
+
+def _result(
+    model: "Model", image: "Image", found: Sequence["Explanation"], remark: str | None, files: Sequence[Path]
+) -> dict[str, Any]:
+    best = sorted(range(len(found[0].logits)), key=lambda index: -float(found[0].logits[index]))[:_SHOWN]
+    return {
+        "picture": image.name,
+        "digest": image.digest,
+        "answer": [
+            {"class": index, "name": model.class_name(index), "logit": float(found[0].logits[index])} for index in best
+        ],
+        "explanations": [explanation.to_record()[0] for explanation in found],
+        "remark": remark,
+        "files": [str(file) for file in files],
+        "error": None,
+    }
+
+
+def _answer(model: "Model", explanation: "Explanation") -> str:
+    index = int(explanation.logits.argmax())
+    return f"the answer is {model.class_name(index)}, explained is {explanation.target.text}"

@@ -1,0 +1,138 @@
+"""`pellucid list`: the words that pellucid knows."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from pellucid.cli import streams
+from pellucid.cli.talking import Talk
+
+Rows = list[dict[str, Any]]
+
+
+class Topic(StrEnum):
+    """What can be listed."""
+
+    models = "models"
+    methods = "methods"
+    targets = "targets"
+    sites = "sites"
+    channels = "channels"
+    filters = "filters"
+
+
+def list_names(
+    topic: Annotated[
+        Topic | None,
+        typer.Argument(
+            metavar="[TOPIC]", help="models, methods, targets, sites, channels or filters.", show_default="all"
+        ),
+    ] = None,
+    *,
+    talk: Talk,
+) -> int:
+    """List models and methods, and the forms in which targets, sites and channels are written."""
+    wanted = list(Topic) if topic is None else [topic]
+    found = {each.value: _ROWS[each]() for each in wanted}
+    if talk.as_json:
+        streams.put_json(found)
+        return 0
+    for place, (name, rows) in enumerate(found.items()):
+        if place:
+            streams.put("")
+        _put(name, rows)
+    return 0
+
+
+def _put(name: str, rows: Rows) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column(name, no_wrap=True)
+    table.add_column("", overflow="fold")
+    for row in rows:
+        settings = row.get("settings")
+        written = f" Settings: {', '.join(f'{key}={value}' for key, value in settings.items())}." if settings else ""
+        table.add_row(Text(streams.plain(row["name"])), Text(streams.plain(row["text"] + written)))
+    streams.put_table(table)
+
+
+def _models() -> Rows:
+    from pellucid.models.loading import list_models
+
+    others = {
+        "torchvision/NAME": "a model of torchvision: its cached weights, or with @WEIGHTS-FILE or @random",
+        "timm/NAME": "a model of timm, likewise",
+        "net.py:build": "what a callable in a Python file returns; runs the file, so it needs --trust",
+        "weights.safetensors": "a weights file (.safetensors, .pt, .pth, .ckpt), together with --architecture",
+    }
+    return [{"name": name, "text": text} for name, text in {**list_models(), **others}.items()]
+
+
+def _methods() -> Rows:
+    import dataclasses
+
+    from pellucid.methods.catalogue import METHODS
+
+    rows = []
+    for name in METHODS:
+        kind = METHODS[name]
+        first = (kind.__doc__ or "").split("\n\n")[0]
+        settings = {field.name: field.default for field in dataclasses.fields(kind)}
+        rows.append({"name": name, "text": " ".join(first.split()), "settings": settings})
+    return rows
+
+
+def _forms(**forms: str) -> Callable[[], Rows]:
+    return lambda: [{"name": name, "text": text} for name, text in forms.items()]
+
+
+def _filters() -> Rows:
+    return [
+        {"name": "nearest", "text": "the nearest pixel: blocks stay blocks"},
+        {"name": "box", "text": "the mean of the pixels below"},
+        {"name": "bilinear", "text": "what most models were trained with"},
+        {"name": "hamming", "text": "sharper than bilinear at the same cost"},
+        {"name": "bicubic", "text": "smooth and sharp; may go beyond the range a little"},
+        {"name": "lanczos", "text": "the sharpest"},
+    ]
+
+
+_ROWS: dict[Topic, Callable[[], Rows]] = {
+    Topic.models: _models,
+    Topic.methods: _methods,
+    Topic.targets: _forms(
+        **{
+            "top:1": "the class with the largest logit; top:2 the second, and so on",
+            "class:281, class:tabby": "a class by number or by name; a part of a name if it is unique",
+            "contrast:tabby,lynx": "the logit of the first class minus that of the second",
+            "output:2": "an output that is no class",
+            "unit:'features.40'/7": "the mean over positions of one channel of a site",
+        }
+    ),
+    Topic.sites: _forms(
+        **{
+            "features.20": "a site by name; `pellucid trace MODEL PICTURE` lists them",
+            "layer1.0.relu#2": "the second call of that name",
+            "layer1": "a container: its last site",
+            "'layer1.*'": "a pattern",
+            "kind:conv": "all sites of a kind",
+            "last:conv": "the last one of a kind",
+            "@12": "a site by its place in the order of execution, from 0",
+        }
+    ),
+    Topic.channels: _forms(
+        **{
+            "0-15": "a range",
+            "3,7,12": "numbers",
+            "top:16": "the most active ones, by their mean",
+            "textbook": "0-3, 10-13, 20-23 and 30-33, as row * 10 + column picks them",
+            "all": "every one",
+        }
+    ),
+    Topic.filters: _filters,
+}

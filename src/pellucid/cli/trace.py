@@ -1,0 +1,149 @@
+"""`pellucid trace`: every site of one forward pass, as a table or as one JSON document."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pellucid.cli import streams
+from pellucid.cli.loading import ModelName, ModelOptions, PictureName, Preparation, loaded, pictured
+from pellucid.cli.places import writable
+from pellucid.cli.talking import Talk
+from pellucid.errors import SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from pellucid.capture.sites import Site
+    from pellucid.capture.trace import Trace
+    from pellucid.models.model import Model
+
+
+class Keep(StrEnum):
+    """What is kept of every site."""
+
+    statistics = "statistics"
+    full = "full"
+    values = "values"
+
+
+def trace(
+    model: ModelName,
+    picture: PictureName,
+    *,
+    site: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SELECTOR",
+            help="Only these sites: a name, a pattern as 'layer1.*', kind:conv, last:conv or @12; may be repeated.",
+            show_default="all",
+        ),
+    ] = None,
+    keep: Annotated[
+        Keep,
+        typer.Option(help="Of every site: mean, std and zeros; also least, largest and histogram; or all values."),
+    ] = Keep.statistics,
+    save: Annotated[
+        Path | None, typer.Option(metavar="BASE", help="Save the trace as BASE.json and BASE.safetensors.")
+    ] = None,
+    limit: Annotated[float, typer.Option(metavar="GB", help="Refuse to keep more values than this.")] = 4.0,
+    using: ModelOptions,
+    preparation: Preparation,
+    talk: Talk,
+) -> int:
+    """List what happens to a picture in a model: every operation, its shape, what it sees, its cost, its values."""
+    if not limit > 0:
+        raise SettingError("--limit", given=limit, expected="gigabytes, more than 0", hint="4 suits most machines")
+    if save is not None:
+        save = writable(save, option="--save")
+
+    from pellucid.capture.trace import trace as traced
+
+    known = loaded(model, using=using, preparation=preparation, talk=talk)
+    image, _ = pictured(picture, known, talk=talk)
+    tensor = known.tensor([image])
+    talk.say(_size(known, tensor, site, keep))
+    # The prepared tensor, so that the size that was told is that of the very input.
+    found = traced(known, tensor, sites=site, keep=keep.value, limit=round(limit * 1e9))
+    shown = found.sites if site is None else found.select(*site)
+    if save is not None:
+        written = found.save(save)
+        talk.say(f"saved: {written}")
+    if talk.as_json:
+        rows = {row["index"]: row for row in found.rows()}
+        streams.put_json(
+            {
+                "pellucid": "trace",
+                "model": found.model,
+                "weights_digest": found.weights_digest,
+                "picture": image.name,
+                "digest": image.digest,
+                "input_shape": found.input_shape,
+                "keep": found.keep,
+                "seconds": found.seconds,
+                "multiply_adds": found.multiply_adds,
+                "sites": [rows[each.index] for each in shown],
+            }
+        )
+        return 0
+    streams.put_table(_table(shown), droppable=("zeros", "ms", "@", "parameters", "std", "mean", "mult-adds"))
+    talk.say(_summary(found))
+    return 0
+
+
+def _size(model: "Model", tensor: object, site: list[str] | None, keep: Keep) -> str:
+    """What the trace will keep, said before it is made."""
+    from torch import Tensor
+
+    from pellucid.capture import passes
+    from pellucid.capture.sites import select_all
+    from pellucid.capture.trace import size_of
+
+    assert isinstance(tensor, Tensor)
+    facts = passes.facts(model.module, tensor)
+    chosen = list(facts.sites) if site is None else select_all(site, facts.sites, facts.aliases)
+    megabytes = size_of(chosen, items=len(tensor)) / 1e6
+    if keep is Keep.values:
+        return f"keeping the values of {len(chosen)} sites: {megabytes:.1f} MB"
+    return f"{len(facts.sites)} sites; no values are kept (with --keep values: {megabytes:.1f} MB)"
+
+
+def _table(sites: "Sequence[Site]") -> "Table":
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    statistics = any(site.statistics is not None for site in sites)
+    for header in ("@", "site", "operation", "shape", "sees, px", "parameters", "mult-adds", "ms"):
+        words = header in ("site", "operation")
+        table.add_column(header, justify="left" if words else "right", no_wrap=header != "site", overflow="fold")
+    for header in ("mean", "std", "zeros") if statistics else ():
+        table.add_column(header, justify="right", no_wrap=True)
+    for site in sites:
+        field = site.receptive_field
+        cells = [
+            str(site.index),
+            site.name,
+            site.op,
+            "×".join(map(str, site.shape[1:])) or "1",
+            "all" if field is None else "×".join(map(str, dict.fromkeys(field.size))),
+            f"{site.parameters:,}" if site.parameters else "",
+            f"{site.multiply_adds:,}" if site.multiply_adds else "",
+            f"{site.seconds * 1000:.2f}",
+        ]
+        if site.statistics is not None:
+            summary = site.statistics
+            cells += [f"{summary.mean:.3g}", f"{summary.std:.3g}", f"{summary.zeros:.0%}"]
+        # Text, not markup: a site may be called [red].
+        table.add_row(*(Text(streams.plain(cell)) for cell in cells))
+    return table
+
+
+def _summary(found: "Trace") -> str:
+    bad = found.not_finite
+    warning = "" if bad is None else f"; the first site with NaN or infinity is {bad.name}"
+    return f"{len(found)} sites, {found.multiply_adds:,} multiply-adds, {found.seconds * 1000:.0f} ms{warning}"

@@ -1,0 +1,80 @@
+"""The last sections: every choice that would change the page, and where it came from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pellucid.pages.bundle import Bundle
+from pellucid.pages.naming import score_word
+from pellucid.pages.words import Catalogue, Segment, percent, shortened
+
+Sentence = tuple[Segment, ...]
+
+
+def assumed_view(bundle: Bundle, words: Catalogue) -> list[dict[str, Any]]:
+    """Every choice that would change the page, in rows of a label, sentences, and notes in English."""
+    record, assumed = bundle.record, bundle.record["assumed"]
+    first = bundle.explanations[0]
+    model = record["model"]
+    baselines = sorted(
+        {str(e.settings["baseline"]) for e in bundle.explanations if isinstance(e.settings.get("baseline"), str)}
+    )
+    score = score_word(bundle, words)
+    draws = {name: str(assumed[name]) for name in ("seed", "precision", "device")}
+    rows: list[tuple[str, list[Sentence], list[str]]] = [
+        (
+            "target",
+            [
+                words.say("assumed.target", asked=assumed["target"], text=shortened(first.target.text)),
+                words.say("assumed.not_probability", score=score),
+            ],
+            [],
+        ),
+        ("preparation", [words.say("assumed.preparation", source=shortened(record["preprocessing"]["source"]))], []),
+        ("draws", [words.say("assumed.draws", **draws)], []),
+        ("maps", [words.say(f"assumed.maps.{assumed['sites']}")], []),
+    ]
+    if baselines:
+        said = [
+            words.say("assumed.baseline.zero" if name == "zero" else "assumed.baseline.other", name=name)
+            for name in baselines
+        ]
+        rows.insert(1, ("nothing", said, []))
+    if not assumed["class_names"]:
+        rows.append(("names", [words.say("assumed.no_names")], []))
+    if record["maps_left_out"]:
+        rows.append(("left_out", [words.say("assumed.left_out", count=record["maps_left_out"])], []))
+    loading = [shortened(note, longest=600) for note in model["notes"]]
+    rows.append(("model", [words.say("assumed.source", source=shortened(model["source"]))], loading))
+    if record["picture"]["notes"]:
+        rows.append(("picture", [], [shortened(note, longest=600) for note in record["picture"]["notes"]]))
+    if model["card"]:
+        texts = [shortened(text, longest=600) for text in model["card"]["sentences"]]
+        rows.append(("card", _card(model["card"], words), texts))
+    return [
+        {"label": words.text(f"assumed.label.{key}"), "sentences": said, "notes": notes} for key, said, notes in rows
+    ]
+
+
+def _card(card: Mapping[str, Any], words: Catalogue) -> list[Sentence]:
+    said = []
+    if "accuracy" in card:
+        found = card["accuracy"]
+        shares = {name: percent(found[name]) for name in ("accuracy", "low", "high")}
+        said.append(words.say("card.accuracy", drawings=found["drawings"], **shares))
+    if "tag" in card:
+        shares = {name: percent(card["tag"][name]) for name in ("on_cats", "on_dogs")}
+        said.append(words.say("card.tag", **shares))
+    return said
+
+
+def foot_view(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The command, the versions and the digests."""
+    return {
+        "command": None if record["command"] is None else shortened(record["command"], longest=400),
+        "versions": ", ".join(f"{name} {version}" for name, version in record["versions"].items()),
+        "digests": [
+            ("foot.picture", record["picture"]["digest"], shortened(record["picture"]["name"])),
+            ("foot.weights", record["model"]["weights_digest"], shortened(record["model"]["name"])),
+            ("foot.input", record["input"]["digest"], ""),
+        ],
+    }

@@ -1,0 +1,58 @@
+"""`report`: from a model and a picture to a page in one call."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from pellucid.errors import SettingError
+from pellucid.inputs.image import Image
+from pellucid.inputs.reading import read
+from pellucid.models.loading import load
+from pellucid.models.model import Model
+from pellucid.pages.bundle import METHODS, Progress, make_bundle
+from pellucid.pages.page import write_page
+from pellucid.pages.words import Catalogue
+
+
+def report(
+    model: Model | nn.Module | str,
+    input: Any,
+    *,
+    to: str | Path,
+    methods: Sequence[str] = METHODS,
+    target: str = "top:1",
+    lang: str = "en",
+    seed: int = 0,
+    remark: str | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Write one self-contained page about what a model does with a picture, and why it answers as it does.
+
+    Args:
+        model: A `Model`, an `nn.Module`, or what `pellucid.load` takes.
+        input: An `Image`, or what `pellucid.read` takes.
+        to: The page to write, e.g. `cat.html`; it is written whole or not at all.
+        methods: Methods by name or in text form.
+        target: What to explain, e.g. `top:1` or `class:tabby`.
+        lang: "en" or "ko".
+        seed: For every random draw.
+        remark: What a reader should know about this picture before anything else.
+        progress: Called with the steps done and the steps in all.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        SettingError: The folder does not exist, or there is no such language.
+        InputError, ModelError, MethodError, TargetError: Something cannot be used; says what to do.
+    """
+    Catalogue(lang)
+    path = Path(to)
+    if not path.parent.is_dir():
+        raise SettingError("to", given=str(to), expected="a file in a folder that exists", hint="make the folder first")
+    known = model if isinstance(model, Model) else load(model)
+    image = input if isinstance(input, Image) else read(input)
+    bundle = make_bundle(known, image, methods=methods, target=target, seed=seed, remark=remark, progress=progress)
+    return write_page(bundle, path, lang=lang)
