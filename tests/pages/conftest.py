@@ -11,6 +11,7 @@ from torch import nn
 from pellucid.inputs.image import Image
 from pellucid.models.model import Model
 from pellucid.models.preprocessing import Preprocessing
+from pellucid.models.xai_cnn import XAI
 from pellucid.pages.bundle import Bundle, make_bundle
 
 METHODS = ("grad-cam", "integrated-gradients(steps=4)", "guided-backpropagation")
@@ -57,6 +58,16 @@ def model(**changes: Any) -> Model:
         "source": "net.py:build",
     }
     return Model(**{**settings, **changes})
+
+
+def seed_network() -> Model:
+    """The seed network, very narrow, for pictures of 100×100."""
+    torch.manual_seed(0)
+    return model(
+        module=XAI(width=2).eval(),
+        class_names=("cat", "dog"),
+        preprocessing=Preprocessing(resize=100, crop=100, source="flags"),
+    )
 
 
 @pytest.fixture(scope="session")

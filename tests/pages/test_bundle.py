@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.pages.conftest import METHODS, Small, model, picture
 
 import pellucid.pages
 from pellucid.errors import ArchiveError, SettingError, SiteError
 from pellucid.pages import maps
 from pellucid.pages.bundle import Bundle, make_bundle
 from pellucid.pages.page import render
-from tests.pages.conftest import METHODS, Small, model, picture
 
 
 def test_a_saved_bundle_gives_the_same_page_to_the_byte(bundle: Bundle, tmp_path: Path) -> None:

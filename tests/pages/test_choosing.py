@@ -1,15 +1,14 @@
 import numpy as np
 import pytest
+from tests.pages.conftest import model, picture, seed_network
 from torch import nn
 
 import pellucid
-from pellucid.models.xai_cnn import XAI
 from pellucid.pages.choosing import channels_to_show, sites_to_show
-from tests.pages.conftest import model, picture
 
 
 def test_the_seed_network_shows_the_textbooks_sites_and_its_last_maps() -> None:
-    trace = pellucid.trace(model(module=XAI(width=2).eval(), class_names=None), picture(100, 100), sites=())
+    trace = pellucid.trace(seed_network(), picture(), sites=())
     assert sites_to_show(trace.sites) == ["features.0", "features.20", "features.40", "features.50"]
 
 

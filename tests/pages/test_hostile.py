@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.pages.conftest import Small, model, picture
 from torch import nn
 
 from pellucid.inputs.image import Image
 from pellucid.pages.bundle import Bundle, make_bundle
 from pellucid.pages.page import render, write_page
-from tests.pages.conftest import Small, model, picture
 
 CORPUS = {
     "closing script": "</script><script>alert(1)</script>",

@@ -17,7 +17,7 @@ def record(logits: np.ndarray, **changes: object) -> dict[str, object]:
     return answer_record(logits, **{**given, **changes})  # type: ignore[arg-type]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(logit_rows)
 def test_the_table_is_torchs_log_softmax_in_double_precision(logits: np.ndarray) -> None:
     expected = torch.log_softmax(torch.from_numpy(logits).double(), dim=0).numpy()
@@ -27,7 +27,7 @@ def test_the_table_is_torchs_log_softmax_in_double_precision(logits: np.ndarray)
         assert row["probability"] == pytest.approx(np.exp(expected[row["index"]]), rel=1e-9, abs=1e-300)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(logit_rows)
 def test_shown_and_other_probabilities_add_up_to_one(logits: np.ndarray) -> None:
     found = record(logits)
@@ -64,7 +64,7 @@ def test_each_probability_behind_a_sigmoid_stands_for_itself() -> None:
     assert [row["probability"] for row in rows] == pytest.approx([1 / (1 + np.exp(-2)), 0.5])  # type: ignore[attr-defined]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(hnp.arrays(np.float32, (5, 4), elements=st.floats(-1, 1, width=32)))
 def test_no_fewer_values_hold_half(values: np.ndarray) -> None:
     found = half_of(values)
@@ -82,7 +82,7 @@ def test_nothing_is_half_of_what_is_not_finite() -> None:
     assert half_of(np.array([1.0, np.nan])) is None
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(
     hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.floats(-9, 9)),
     st.integers(1, 5),

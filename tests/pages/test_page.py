@@ -4,16 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.pages.conftest import model, picture, seed_network
 from torch import nn
 
 import pellucid.pages
 from pellucid.errors import CapacityError
 from pellucid.models.preprocessing import Preprocessing
-from pellucid.models.xai_cnn import XAI
 from pellucid.pages import page
 from pellucid.pages.bundle import Bundle, make_bundle
 from pellucid.pages.page import render, write_page
-from tests.pages.conftest import model, picture
 
 
 def text_of(html: str) -> str:
@@ -63,12 +62,28 @@ def test_the_title_and_the_claims_hold_the_measured_numbers(bundle: Bundle) -> N
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_every_site_of_a_deep_network_is_on_the_page_once(lang: str) -> None:
-    made = make_bundle(model(module=XAI(width=2).eval(), class_names=("cat", "dog")), picture(), methods=("saliency",))
+    made = make_bundle(seed_network(), picture(), methods=("saliency",))
     html = render(made, lang=lang)
     column = html[html.index('<section id="network"') : html.index('<section id="why"')]
     named = re.findall(r'<span class="nm"><b><bdi>([^<]+)</bdi></b>', column)
     assert sorted(named) == sorted(site["name"] for site in made.record["sites"])
     assert column.count('<details class="fold">') >= 3
+
+
+def test_bars_are_as_long_as_their_numbers_and_none_is_longer_than_its_place(bundle: Bundle) -> None:
+    html = render(bundle)
+    answer = html[html.index('<section id="answer"') : html.index('<section id="input"')]
+    bars = [float(width) for width in re.findall(r'<rect width="([\d.]+)"', answer)]
+    shown = [row["probability"] for row in bundle.record["answer"]["rows"]]
+    shown.append(bundle.record["answer"]["rest"]["probability"])
+    assert bars == pytest.approx([100 * value / max(shown) for value in shown], abs=0.5)
+    costs = [
+        float(width)
+        for width in re.findall(
+            r'preserveAspectRatio="none" aria-hidden="true"><rect width="([\d.]+)" height="8"', html
+        )
+    ]
+    assert max(costs) == 100
 
 
 def test_a_receptive_field_is_cut_at_the_picture() -> None:

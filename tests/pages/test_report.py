@@ -1,10 +1,10 @@
 from pathlib import Path
 
 import pytest
+from tests.pages.conftest import model, picture
 
 from pellucid.errors import SettingError
 from pellucid.pages.report import report
-from tests.pages.conftest import model, picture
 
 
 def test_one_call_writes_a_page(tmp_path: Path) -> None:

@@ -1,8 +1,7 @@
 """What is known about operations: their names, their kinds, which ones only move numbers, which ones write in place.
 
-One operation has one name, however it is called: `nn.ReLU`, `F.relu`, `x.relu()` and `x.relu_()` are all "relu". A
-    new operation
-is added here and nowhere else.
+One operation has one name, however it is called: `nn.ReLU`, `F.relu`, `x.relu()` and `x.relu_()` are all "relu". A new
+operation is added here and nowhere else.
 """
 
 import inspect
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 
 _FAMILIES = {
     "conv": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
-    "linear": "linear bilinear matmul mm bmm addmm einsum",
+    "linear": "linear bilinear matmul mm bmm addmm baddbmm einsum",
     "norm": "batch_norm layer_norm group_norm instance_norm local_response_norm rms_norm normalize",
     "activation": """relu relu6 hardtanh leaky_relu prelu rrelu elu selu celu gelu silu mish hardswish hardsigmoid
         sigmoid tanh softplus softsign hardshrink softshrink threshold logsigmoid tanhshrink glu clamp""",
@@ -30,65 +29,30 @@ _FAMILIES = {
     "concat": "cat stack concat concatenate",
     "attention": "scaled_dot_product_attention multi_head_attention_forward",
     "resample": "interpolate upsample pixel_shuffle",
-    "reduction": "mean sum amax max std var",
+    "reduction": "mean sum amax amin max min std var",
 }
 KINDS: Mapping[str, str] = {op: kind for kind, ops in _FAMILIES.items() for op in ops.split()}
 
+
+
+def words(text: str) -> frozenset[str]:
+    """A set of names, written as a text."""
+    return frozenset(text.split())
+
+
 # They hand on the numbers they get, whether or not torch had to copy them: edges of the dataflow graph, never sites.
-MOVES = frozenset(
-    [
-        "view",
-        "reshape",
-        "flatten",
-        "unflatten",
-        "ravel",
-        "permute",
-        "transpose",
-        "t",
-        "movedim",
-        "moveaxis",
-        "swapaxes",
-        "squeeze",
-        "unsqueeze",
-        "expand",
-        "expand_as",
-        "view_as",
-        "reshape_as",
-        "contiguous",
-        "clone",
-        "detach",
-        "to",
-        "type",
-        "type_as",
-        "float",
-        "double",
-        "half",
-        "bfloat16",
-        "cpu",
-        "cuda",
-        "getitem",
-        "chunk",
-        "split",
-        "tensor_split",
-        "unbind",
-        "narrow",
-        "select",
-        "index_select",
-        "flip",
-        "roll",
-        "repeat",
-        "tile",
-        "as_strided",
-        "data",
-        "T",
-        "mT",
-        "real",
-        "requires_grad_",
-        "broadcast_to",
-        "channel_shuffle",
-        "native_channel_shuffle",
-        "alias",
-    ]
+MOVES = words(
+    """view reshape flatten unflatten ravel permute transpose t movedim moveaxis swapaxes swapdims squeeze unsqueeze
+    expand expand_as view_as reshape_as contiguous clone detach to type type_as float double half bfloat16 cpu cuda
+    getitem chunk split tensor_split unbind narrow select index_select flip roll repeat tile as_strided data T mT real
+    requires_grad broadcast_to channel_shuffle native_channel_shuffle alias"""
+)
+# They take only the shape or the type of their other arguments.
+SHAPED_LIKE = words("expand_as view_as reshape_as type_as to")
+# New tensors that have an argument's shape and none of its values.
+MADE_FROM_SHAPES = words(
+    """zeros_like ones_like empty_like full_like rand_like randn_like randint_like new_zeros new_ones new_empty new_full
+    new_tensor"""
 )
 
 SOFTMAXES = frozenset({"softmax", "log_softmax", "sigmoid"})
@@ -115,6 +79,8 @@ _MODULE_OPS = {
     "RMSNorm": "rms_norm",
     "LocalResponseNorm": "local_response_norm",
     "Identity": "identity",
+    "SyncBatchNorm": "batch_norm",
+    **{f"{kind}Pad{dims}d": "pad" for kind in ("Zero", "Constant") for dims in (1, 2, 3)},
     "NonDynamicallyQuantizableLinear": "linear",
 }
 
@@ -131,15 +97,20 @@ _BUILTIN_PARAMETERS = {
         ("avg_pool1d", "avg_pool2d", "avg_pool3d"), ("input", "kernel_size", "stride", "padding", "ceil_mode")
     ),
     "linear": ("input", "weight", "bias"),
-    "getitem": ("input", "index"),
+    **dict.fromkeys(
+        ("max_pool1d", "max_pool2d", "max_pool3d"),
+        ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode"),
+    ),
     "clamp": ("input", "min", "max"),
     "cat": ("tensors", "dim"),
     "permute": ("input", "dims"),
     "transpose": ("input", "dim0", "dim1"),
     "flatten": ("input", "start_dim", "end_dim"),
-    "mean": ("input", "dim", "keepdim"),
+    **dict.fromkeys(("mean", "sum", "amax", "amin", "max", "min"), ("input", "dim", "keepdim")),
     "softmax": ("input", "dim"),
     "log_softmax": ("input", "dim"),
+    "chunk": ("input", "chunks", "dim"),
+    "stack": ("tensors", "dim"),
     "add": ("input", "other"),
 }
 
@@ -182,6 +153,8 @@ def function_op(function: Callable[..., Any]) -> str:
 
 @lru_cache(maxsize=4096)
 def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    if function_op(function) in ("getitem", "setitem"):
+        return ("input", "index", "value")
     try:
         names = tuple(inspect.signature(function).parameters)
         if names and names not in {("args", "kwargs")}:
@@ -224,16 +197,26 @@ def function_settings(function: Callable[..., Any], args: tuple[Any, ...], kwarg
     names = _parameters(function)
     named = {names[i] if i < len(names) else f"argument {i}": value for i, value in enumerate(args)} | dict(kwargs)
     settings = {name: value for name, value in named.items() if _is_setting(value)}
-    weight = named.get("weight")
+    weight = weight_of(function, args, kwargs)
     if function_op(function).startswith("conv") and isinstance(weight, Tensor):
         settings["kernel_size"] = tuple(weight.shape[2:])
     return settings
+
+
+def weight_of(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor | None:
+    """The argument of a functional call that is called its weight, whether it is a parameter or was made from some."""
+    names = _parameters(function)
+    place = names.index("weight") if "weight" in names else len(args)
+    weight = kwargs.get("weight", args[place] if place < len(args) else None)
+    return weight if isinstance(weight, Tensor) else None
 
 
 def module_settings(module: nn.Module) -> dict[str, Any]:
     """The settings of a `torch.nn` leaf by name, as its class lists them."""
     names = list(getattr(module, "__constants__", ()))
     settings = {name: getattr(module, name) for name in names if hasattr(module, name)}
+    if module.training and module_op(module) == "batch_norm":
+        settings["training"] = True  # then it mixes all positions
     return {name: value for name, value in settings.items() if _is_setting(value)}
 
 
@@ -247,6 +230,8 @@ def multiply_adds(op: str, weight: Tensor | None, inputs: list[Tensor], output: 
         return output.numel() * weight.shape[-1]
     if op in ("matmul", "mm", "bmm") and inputs:
         return output.numel() * inputs[0].shape[-1]
+    if op in ("addmm", "baddbmm") and len(inputs) == 3:
+        return output.numel() * inputs[1].shape[-1]
     if op == "scaled_dot_product_attention" and len(inputs) >= 2:
         return 2 * inputs[0].numel() * inputs[1].shape[-2]
     return 0
@@ -259,7 +244,7 @@ def kind_of(op: str) -> str:
 
 def is_leaf(module: nn.Module) -> bool:
     """Whether a module is one operation of `torch.nn`: its own class, no children."""
-    return type(module).__module__.startswith("torch.nn.") and not module._modules and not is_container(module)
+    return type(module).__module__.startswith("torch.nn.modules.") and not module._modules and not is_container(module)
 
 
 def is_container(module: nn.Module) -> bool:
@@ -268,9 +253,7 @@ def is_container(module: nn.Module) -> bool:
 
 
 def floating_tensors(result: object) -> list[tuple[str, Tensor]]:
-    """The floating tensors in a result, each with its part name: "" for a plain tensor, "[0]", "['key']" within "
-    "others.
-    """
+    """The floating tensors in a result, each with its part name: nothing for a plain tensor, else [0] or ['key']."""
     if isinstance(result, Tensor):
         return [("", result)] if result.is_floating_point() else []
     if isinstance(result, list | tuple):
@@ -278,6 +261,11 @@ def floating_tensors(result: object) -> list[tuple[str, Tensor]]:
     if isinstance(result, Mapping):
         return [(f"[{k!r}]{part}", tensor) for k, item in result.items() for part, tensor in floating_tensors(item)]
     return []
+
+
+def other_tensors(result: object) -> list[Tensor]:
+    """The tensors in a result that are no floating ones: masks, indices, spectra."""
+    return [tensor for tensor in tensors_in(result) if not tensor.is_floating_point()]
 
 
 def tensors_in(arguments: object) -> list[Tensor]:

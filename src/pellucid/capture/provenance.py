@@ -31,28 +31,38 @@ class _Entry:
     writes: int
 
 
+@dataclass(slots=True)
+class _Write:
+    """One operation that has overwritten a piece of memory: from which byte, in which layout."""
+
+    first: int
+    layout: tuple[tuple[int, ...], tuple[int, ...]]
+    count: int
+    dense: bool
+    origin: Origin | None = None  # None while the operation is still running
+
+
 class Provenance:
     """Origins of the tensors of one pass.
 
     Args:
-        constants: Parameters and buffers: they come from nowhere.
+        constants: Parameters, buffers and other tensors that a model owns: they come from nowhere.
     """
 
     def __init__(self, constants: Iterable[Tensor]) -> None:
-        self._constants = {id(tensor) for tensor in constants}
+        # Held, so that no other tensor can take over the identity of one of them.
+        self._constants = {id(tensor): tensor for tensor in constants}
         self._entries: dict[int, _Entry] = {}
-        self._writes: dict[int, int] = {}
-        self._overwritten: dict[int, tuple[Origin, int]] = {}
+        self._writes: dict[int, list[_Write]] = {}
 
     def forget(self) -> None:
         """Begin a new pass."""
         self._entries.clear()
         self._writes.clear()
-        self._overwritten.clear()
 
     def remember(self, tensor: Tensor, sites: tuple[str, ...], reach: Field | None) -> None:
         """Note where a tensor comes from."""
-        writes = self._writes.get(storage_of(tensor), 0)
+        writes = len(self._writes.get(storage_of(tensor), ())) if self._writes else 0
         self._entries[id(tensor)] = _Entry(weakref.ref(tensor), Origin(sites, reach), writes)
 
     def of(self, tensor: Tensor) -> Origin | None:
@@ -60,22 +70,29 @@ class Provenance:
         entry = self._entries.get(id(tensor))
         if entry is None or entry.ref() is not tensor:
             return None
-        store = storage_of(tensor)
-        if self._writes.get(store, 0) == entry.writes or store not in self._overwritten:
+        if not self._writes:
             return entry.origin
-        later, count = self._overwritten[store]
-        if count < tensor.numel():  # only a part of it was overwritten
-            return Origin(tuple(dict.fromkeys((*entry.origin.sites, *later.sites))), None)
-        return later
+        origin = entry.origin
+        for write in self._writes.get(storage_of(tensor), [])[entry.writes :]:
+            if write.origin is None:
+                continue
+            if _covers(write, tensor):
+                origin = write.origin
+            else:  # perhaps only a part of it was overwritten
+                origin = Origin(tuple(dict.fromkeys((*origin.sites, *write.origin.sites))), None)
+        return origin
 
     def count_write(self, tensor: Tensor) -> None:
         """Note that a tensor's memory is being overwritten."""
-        store = storage_of(tensor)
-        self._writes[store] = self._writes.get(store, 0) + 1
+        layout = (tuple(tensor.shape), tensor.stride())
+        write = _Write(tensor.storage_offset(), layout, tensor.numel(), tensor.is_contiguous())
+        self._writes.setdefault(storage_of(tensor), []).append(write)
 
-    def overwritten(self, tensor: Tensor, site: str, reach: Field | None) -> None:
-        """Note which site has overwritten a tensor's memory."""
-        self._overwritten[storage_of(tensor)] = (Origin((site,), reach), tensor.numel())
+    def overwritten(self, tensor: Tensor, sites: tuple[str, ...], reach: Field | None) -> None:
+        """Note which sites have made the last write to a tensor's memory."""
+        writes = self._writes.get(storage_of(tensor))
+        if writes:
+            writes[-1].origin = Origin(sites, reach)
 
     def parents(self, arguments: Iterable[Tensor]) -> tuple[tuple[str, ...], tuple[ParentField, ...]]:
         """The sites that some arguments come from, each once, and what each such argument sees."""
@@ -87,7 +104,7 @@ class Provenance:
     def is_constant(self, tensor: Tensor) -> bool:
         """Whether a tensor is a weight, or made from weights and numbers alone."""
         origin = self.of(tensor)
-        return (origin is not None and not origin.sites) or id(tensor) in self._constants
+        return not origin.sites if origin is not None else id(tensor) in self._constants
 
 
 def storage_of(tensor: Tensor) -> int:
@@ -96,3 +113,12 @@ def storage_of(tensor: Tensor) -> int:
         return tensor.untyped_storage().data_ptr() or id(tensor)
     except (RuntimeError, NotImplementedError):  # sparse and other tensors without one storage
         return id(tensor)
+
+
+def _covers(write: _Write, tensor: Tensor) -> bool:
+    """Whether a write has surely replaced every value of a tensor."""
+    first = tensor.storage_offset()
+    if write.first == first and write.layout == (tuple(tensor.shape), tensor.stride()):
+        return True
+    last = first + sum((side - 1) * step for side, step in zip(tensor.shape, tensor.stride(), strict=True))
+    return write.dense and write.first <= first and last < write.first + write.count

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pellucid.capture.operations import KINDS, MOVES
+from pellucid.capture.positions import Axis, Field, moved
 
 # They work on each position alone, whatever the other settings are.
 _POINTWISE = frozenset(
@@ -52,29 +53,13 @@ _POINTWISE = frozenset(
         "addcmul",
         "addcdiv",
         "reciprocal",
-        "zeros_like",
-        "ones_like",
+        "copy",
+        "masked_fill",
+        *("gt", "lt", "ge", "le", "eq", "ne", "isnan", "isfinite", "logical_and", "logical_or", "logical_not"),
         "setitem",
         "rsub",
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """One spatial axis: position i sees pixels low + stride·i … high + stride·i."""
-
-    stride: int
-    low: int
-    high: int
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """The receptive field of a tensor, with the tensor's dimensions that are positions."""
-
-    axes: tuple[Axis, ...]
-    dims: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +129,11 @@ def after(
     first, before = fields[0], parents[0][1]
     assert first is not None
     if op in MOVES:
-        return _moved(op, settings, first, before, shape)
+        return moved(op, settings, first, before, shape)
+    if op == "batch_norm" and (settings.get("training") is True or settings.get("track_running_stats") is False):
+        return None  # normalised by the mean over all positions
+    if op == "setitem" and "index" not in settings:
+        return None  # a mask or a list of indices may put anything anywhere
     if op in _POINTWISE or KINDS.get(op) == "concat":
         return _united([f for f in fields if f is not None], [s for _, s in parents], shape, op, settings)
     if op in ("conv1d", "conv2d", "conv3d") or (
@@ -163,6 +152,8 @@ def after(
         depth = settings.get("normalized_shape", ())
         depth = 1 if isinstance(depth, int) else len(depth)
         return first if depth and all(dim < len(shape) - depth for dim in first.dims) else None
+    if op in ("mean", "sum", "amax", "amin", "max", "min"):
+        return _reduced(first, settings, before, shape)
     if op == "linear":
         return first if len(shape) - 1 not in first.dims else None
     return None
@@ -199,6 +190,8 @@ def _windowed(field: Field, settings: Mapping[str, Any], *, pooling: bool) -> Fi
     stride = _per_axis(settings.get("stride") or (kernel if pooling else 1), count)
     dilation = _per_axis(settings.get("dilation", 1), count)
     padding = settings.get("padding", 0)
+    if settings.get("padding_mode", "zeros") != "zeros" and padding not in (0, "valid", (0,) * count):
+        return None  # reflected or repeated borders let a position see pixels elsewhere
     if padding == "same":
         padding = tuple(d * (k - 1) // 2 for k, d in zip(kernel, dilation, strict=True))
     padding = (0,) * count if padding == "valid" else _per_axis(padding, count)
@@ -219,8 +212,23 @@ def _adaptive(field: Field, before: tuple[int, ...], shape: tuple[int, ...]) -> 
     return Field(tuple(axes), field.dims)
 
 
+def _reduced(
+    field: Field, settings: Mapping[str, Any], before: tuple[int, ...], shape: tuple[int, ...]
+) -> Field | None:
+    """A mean or a maximum over dimensions that are no positions, such as the channels."""
+    dims = settings.get("dim")
+    dims = (dims,) if isinstance(dims, int) and not isinstance(dims, bool) else dims
+    if not isinstance(dims, list | tuple) or not dims:
+        return None
+    gone = {dim % len(before) for dim in dims}
+    if gone & set(field.dims):
+        return None
+    kept = len(shape) == len(before)
+    return Field(field.axes, tuple(dim if kept else dim - sum(g < dim for g in gone) for dim in field.dims))
+
+
 def _padded(field: Field, settings: Mapping[str, Any], dimensions: int) -> Field | None:
-    widths = settings.get("pad")
+    widths = settings.get("pad", settings.get("padding"))
     if not isinstance(widths, list | tuple) or settings.get("mode", "constant") != "constant":
         return None  # reflected or repeated borders let a position see pixels elsewhere
     axes = list(field.axes)
@@ -231,57 +239,6 @@ def _padded(field: Field, settings: Mapping[str, Any], dimensions: int) -> Field
             axis = axes[place]
             axes[place] = Axis(axis.stride, axis.low - axis.stride * left, axis.high - axis.stride * left)
     return Field(tuple(axes), field.dims)
-
-
-def _moved(
-    op: str, settings: Mapping[str, Any], field: Field, before: tuple[int, ...], shape: tuple[int, ...]
-) -> Field | None:
-    if op == "getitem":
-        return _sliced(field, settings.get("index"), before, shape)
-    if op in ("permute", "transpose", "movedim", "swapaxes"):
-        order = _order(op, settings, len(before))
-        return Field(field.axes, tuple(order.index(dim) for dim in field.dims)) if order else None
-    if op in ("flip", "roll", "repeat", "tile", "index_select", "as_strided", "t", "T", "mT"):
-        return None
-    if len(shape) == len(before) and all(before[dim] == shape[dim] for dim in field.dims):
-        same_order = op not in ("view", "reshape", "unflatten") or before[0] == shape[0]
-        return field if same_order else None
-    # A split of the channels (channel shuffle) keeps the last dimensions as they are.
-    trailing = tuple(range(len(before) - len(field.dims), len(before)))
-    kept = tuple(range(len(shape) - len(field.dims), len(shape)))
-    if field.dims == trailing and len(shape) > len(kept) and [before[d] for d in trailing] == [shape[d] for d in kept]:
-        return Field(field.axes, kept)
-    return None
-
-
-def _sliced(field: Field, index: object, before: tuple[int, ...], shape: tuple[int, ...]) -> Field | None:
-    entries = list(index) if isinstance(index, tuple) else [index]
-    if Ellipsis in entries:
-        place = entries.index(Ellipsis)
-        entries[place : place + 1] = [slice(None)] * (len(before) - len(entries) + 1)
-    entries += [slice(None)] * (len(before) - len(entries))
-    if len(shape) != len(before) or not all(isinstance(entry, slice) for entry in entries):
-        return None
-    axes = []
-    for axis, dim in zip(field.axes, field.dims, strict=True):
-        entry = entries[dim]
-        assert isinstance(entry, slice)
-        start, _, step = entry.indices(before[dim])
-        axes.append(Axis(axis.stride * step, axis.low + axis.stride * start, axis.high + axis.stride * start))
-    return Field(tuple(axes), field.dims)
-
-
-def _order(op: str, settings: Mapping[str, Any], dimensions: int) -> list[int] | None:
-    numbers = [value for value in settings.values() if isinstance(value, int) and not isinstance(value, bool)]
-    listed = next((list(v) for v in settings.values() if isinstance(v, list | tuple)), numbers)
-    if op == "permute" and len(listed) == dimensions:
-        return [dim % dimensions for dim in listed]
-    if op in ("transpose", "swapaxes") and len(numbers) == 2:
-        order = list(range(dimensions))
-        one, other = numbers[0] % dimensions, numbers[1] % dimensions
-        order[one], order[other] = order[other], order[one]
-        return order
-    return None
 
 
 def _per_axis(value: object, count: int) -> tuple[int, ...]:

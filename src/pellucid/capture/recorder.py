@@ -6,57 +6,36 @@ that it stays what that call returned.
 """
 
 import time
-import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.overrides import TorchFunctionMode
 
 from pellucid.capture import receptive_field
+from pellucid.capture.keeping import Keeper, Wants
 from pellucid.capture.operations import (
+    MADE_FROM_SHAPES,
     MOVES,
+    SHAPED_LIKE,
     SOFTMAXES,
     floating_tensors,
     function_op,
     function_settings,
     is_leaf,
-    kind_of,
     module_op,
     module_settings,
-    multiply_adds,
+    other_tensors,
     tensors_in,
+    weight_of,
     written_in_place,
 )
-from pellucid.capture.provenance import ParentField, Provenance, storage_of
-from pellucid.capture.receptive_field import Field
-from pellucid.capture.sites import INPUT, Site
-from pellucid.capture.statistics import Statistics, summarise
+from pellucid.capture.provenance import ParentField, storage_of
+from pellucid.capture.recording import Recording
 
-Wants = Callable[[str, str, int], bool]
 Interceptor = Callable[[Callable[..., Any], str, str, tuple[Any, ...], dict[str, Any]], Any]
-
-
-@dataclass(slots=True)
-class Call:
-    """One site while it is being recorded."""
-
-    name: str
-    op: str
-    inputs: tuple[str, ...]
-    settings: Mapping[str, Any]
-    shape: tuple[int, ...]
-    dtype: str
-    parameters: int
-    multiply_adds: int
-    seconds: float
-    field: Field | None
-    value: Tensor | None = None
-    edge: GradientEdge | None = None
-    statistics: Statistics | None = None
 
 
 @dataclass(slots=True)
@@ -67,15 +46,16 @@ class _Scope:
     path: str
     name: str
     leaf: bool
-    started: float
+    wanted: bool
+    first_call: int
+    started: float = 0.0
     arguments: list[Tensor] = field(default_factory=list)
     parents: tuple[str, ...] = ()
     parent_fields: tuple[ParentField, ...] = ()
-    first_call: int = 0
     written: Tensor | None = None
 
 
-class Recorder(TorchFunctionMode):
+class Recorder(Recording, TorchFunctionMode):
     """Records the sites of forward passes of one module.
 
     Args:
@@ -101,36 +81,24 @@ class Recorder(TorchFunctionMode):
         live: bool = False,
         start: str | None = None,
     ) -> None:
-        super().__init__()
+        TorchFunctionMode.__init__(self)  # type: ignore[no-untyped-call]
+        keeper = Keeper(wants, buffers=buffers, live=live)
+        Recording.__init__(self, module, keeper=keeper, statistics=statistics, edges=edges, start=start)
         self.module = module
-        self.calls: list[Call] = []
-        self.aliases: dict[str, str] = {}
-        self.input: Tensor | None = None
-        self.before_softmax: tuple[weakref.ref[Tensor], Tensor, str] | None = None
-        self.reshaped_batch: tuple[str, tuple[int, ...], tuple[int, ...], str] | None = None
-        self.output_sites: tuple[str, ...] = ()
-        self._wants = wants
-        self._statistics = statistics
-        self._edges = edges
         self._intercept = intercept
-        self._buffers = buffers
-        self._live = live
-        self._start = start
         self._stack: list[_Scope] = []
-        self._times_called: dict[str, int] = {}
-        self._kept_in: dict[int, list[Call]] = {}
+        self._failed_at = ""
         self._names = {part: name for name, part in module.named_modules()}
         self._leaves = {part for part in self._names if is_leaf(part)}
-        self._origins = Provenance((*module.parameters(), *module.buffers()))
         self._handles: list[Any] = []
 
-    # -- entering and leaving
-    # -------------------------------------------------------------------------------------------
+    # -- entering and leaving --
 
     def __enter__(self) -> "Recorder":
         for part in self._names:
             self._handles.append(part.register_forward_pre_hook(self._before_module, with_kwargs=True))
-            self._handles.append(part.register_forward_hook(self._after_module))
+            # Called also after an exception, so that a model or a user who catches it can go on.
+            self._handles.append(part.register_forward_hook(self._after_module, always_call=True))
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
@@ -142,35 +110,20 @@ class Recorder(TorchFunctionMode):
                 handle.remove()
             self._handles.clear()
             self._stack.clear()
-            self._origins.forget()
+            self._end()
 
-    def begin(self) -> None:
-        """Forget the sites of the pass before, and begin with the next call of the module."""
-        self.calls = []
-        self.aliases = {}
-        self._times_called.clear()
-        self._origins.forget()
-        self._kept_in.clear()
-        self.before_softmax = None
-        self.reshaped_batch = None
-
-    # -- modules
-    # --------------------------------------------------------------------------------------------------------
+    # -- modules --
 
     def _before_module(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         with torch._C.DisableTorchFunction():
             if not self._stack:
-                self.begin()
-                given = [tensor for tensor in (*args, *kwargs.values()) if isinstance(tensor, Tensor)]
-                for tensor in given:
-                    if tensor.is_floating_point():
-                        self._origins.remember(tensor, (INPUT,), receptive_field.of_input(tensor.dim()))
-                self.input = given[0] if given else None
+                self._failed_at = ""
+                self._begin(tensors_in((args, kwargs)))
             leaf, path = module in self._leaves, self._names.get(module, "?")
             name = self._call_name(path or (module_op(module) if leaf else ""))
-            scope = _Scope(module, path, name, leaf, 0.0)
-            scope.first_call = len(self.calls)
-            if scope.leaf:
+            wanted = not leaf and self._keeper.wants_container(name)
+            scope = _Scope(module, path, name, leaf, wanted, len(self.calls))
+            if leaf:
                 scope.arguments = tensors_in((args, kwargs))
                 scope.parents, scope.parent_fields = self._origins.parents(scope.arguments)
             self._stack.append(scope)
@@ -178,58 +131,73 @@ class Recorder(TorchFunctionMode):
 
     def _after_module(self, module: nn.Module, args: tuple[Any, ...], result: Any) -> Any:
         ended = time.perf_counter()
-        # A model may catch an exception of a part and go on; scopes that never ended are dropped.
-        while self._stack and self._stack[-1].module is not module:
+        if not any(scope.module is module for scope in self._stack):
+            return None  # a hook of the user's raised before this call had begun
+        while self._stack[-1].module is not module:
             self._stack.pop()
-        if not self._stack:
-            return None
         scope = self._stack.pop()
+        if result is None:  # an exception is on its way, or nothing was returned
+            self._failed_at = self._failed_at or scope.name
+            return None
+        self._failed_at = ""
         with torch._C.DisableTorchFunction():
-            if not scope.leaf:
-                self._name_container(scope, result)
-                return None
-            op = module_op(module)
-            if op in SOFTMAXES and isinstance(result, Tensor) and len(scope.arguments) == 1:
-                self._see_softmax(op, scope.arguments[0], result, {"dim": getattr(module, "dim", None)})
-            weight = getattr(module, "weight", None)
-            replaced = self._record(
-                name=scope.name,
-                op=op,
-                settings=module_settings(module),
-                arguments=scope.arguments,
-                parents=scope.parents,
-                fields=scope.parent_fields,
-                weight=weight if isinstance(weight, Tensor) else None,
-                parameters=sum(p.numel() for p in module._parameters.values() if p is not None),
-                result=result,
-                seconds=ended - scope.started,
-            )
-            if scope.written is not None and self.calls:
-                self._origins.overwritten(scope.written, self.calls[-1].name, self.calls[-1].field)
+            replaced = self._record_leaf(scope, result, ended) if scope.leaf else self._name_container(scope, result)
+            if not self._stack:
+                self._users_memory |= {storage_of(tensor) for tensor in tensors_in(result)}
             return replaced
 
+    def _record_leaf(self, scope: _Scope, result: Any, ended: float) -> Any:
+        module, op = scope.module, module_op(scope.module)
+        parts = floating_tensors(result)
+        if scope.arguments and not scope.parents and all(map(self._origins.is_constant, scope.arguments)):
+            for _, tensor in parts:  # a parametrised weight on its way to a layer
+                self._origins.remember(tensor, (), None)
+            return None
+        if op in SOFTMAXES and isinstance(result, Tensor) and len(scope.arguments) == 1:
+            self._see_softmax(op, scope.arguments[0], result, {"dim": getattr(module, "dim", None)})
+        for tensor in other_tensors(result):
+            self._origins.remember(tensor, scope.parents, None)
+        handed_through = any(result is tensor for tensor in scope.arguments) and scope.written is None
+        if self._edges and handed_through and isinstance(result, Tensor) and result.requires_grad:
+            # The very tensor that came in: only a view has a slope of its own, without what bypasses this call.
+            result = result.view_as(result)
+            parts = [("", result)]
+        else:
+            handed_through = False
+        weight = getattr(module, "weight", None)
+        replaced = self._record(
+            name=scope.name,
+            op=op,
+            settings=module_settings(module),
+            arguments=scope.arguments,
+            parents=scope.parents,
+            fields=scope.parent_fields,
+            weight=weight if isinstance(weight, Tensor) else None,
+            parameters=sum(p.numel() for p in module._parameters.values() if p is not None),
+            parts=parts,
+            seconds=ended - scope.started,
+            written=scope.written,
+            inside_wanted=self._inside_wanted(),
+        )
+        return result if replaced is None and handed_through else replaced
+
     def _name_container(self, scope: _Scope, result: Any) -> None:
-        inside = [call.name for call in self.calls[scope.first_call :]]
+        inside = self.calls[scope.first_call :]
         if not inside or scope.module is self.module:
             return
-        made_by = [
-            name
-            for _, tensor in floating_tensors(result)[:1]
-            for origin in [self._origins.of(tensor)]
-            for name in (() if origin is None else origin.sites)
-            if name in inside
-        ]
-        last = made_by[0] if len(made_by) == 1 else inside[-1]
+        names = {call.name for call in inside}
+        first = next((tensor for _, tensor in floating_tensors(result)), None)
+        origin = None if first is None else self._origins.of(first)
+        made_by = [name for name in (() if origin is None else origin.sites) if name in names]
+        last = made_by[0] if len(made_by) == 1 else inside[-1].name
         self.aliases[scope.name] = last
-        call = next(call for call in self.calls[scope.first_call :] if call.name == last)
-        returned = [tensor for _, tensor in floating_tensors(result) if tuple(tensor.shape) == call.shape]
-        if self._wants is not None and call.value is None and returned and self._wants(scope.name, "", -1):
-            # A container was asked for by name; only now is it known which site it stands for.
-            call.value = returned[0]
-            self._kept_in.setdefault(storage_of(returned[0]), []).append(call)
+        if scope.wanted:
+            self._keeper.settle(inside, last=last, drop=not self._inside_wanted())
 
-    # -- functional calls
-    # -----------------------------------------------------------------------------------------------
+    def _inside_wanted(self) -> bool:
+        return any(scope.wanted for scope in self._stack)
+
+    # -- functional calls --
 
     def __torch_function__(
         self,
@@ -239,20 +207,21 @@ class Recorder(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
+        target = written_in_place(function, args, kwargs)
+        if target is not None:
+            for tensor in (target, *tensors_in(kwargs.get("out"))):
+                self._keeper.protect(tensor)
         if not self._stack:
             return function(*args, **kwargs)
         scope = self._stack[-1]
-        target = written_in_place(function, args, kwargs)
+        if not scope.leaf:
+            return self._functional(scope, function, args, kwargs, target)
         if target is not None:
-            self._protect(target)
-        if scope.leaf:
-            if target is not None:
-                self._origins.count_write(target)
-                scope.written = target
-            if self._intercept is not None:
-                return self._intercept(function, function_op(function), scope.name, args, kwargs)
-            return function(*args, **kwargs)
-        return self._functional(scope, function, args, kwargs, target)
+            self._origins.count_write(target)
+            scope.written = target
+        if self._intercept is not None:
+            return self._intercept(function, function_op(function), scope.name, args, kwargs)
+        return function(*args, **kwargs)
 
     def _functional(
         self,
@@ -264,216 +233,61 @@ class Recorder(TorchFunctionMode):
     ) -> Any:
         op = function_op(function)
         arguments = tensors_in((args, kwargs))
-        floating = [tensor for tensor in arguments if tensor.is_floating_point()]
-        parents, fields = self._origins.parents(arguments)
-        stores = {storage_of(tensor) for tensor in floating}
+        parents, fields = self._origins.parents(arguments[:1] if op in SHAPED_LIKE else arguments)
+        stores = {storage_of(tensor) for tensor in arguments}
         started = time.perf_counter()
         if self._intercept is not None:
-            place = self._peek_name(f"{scope.path}/{op}")
-            result = self._intercept(function, op, place, args, kwargs)
+            result = self._intercept(function, op, self._next_name(f"{scope.path}/{op}"), args, kwargs)
         else:
             result = function(*args, **kwargs)
         seconds = time.perf_counter() - started
         if target is not None:
             self._origins.count_write(target)
         made = target if op == "setitem" else result
-        parts = floating_tensors(made)
-        if not parts:
+        parts, others = floating_tensors(made), other_tensors(made)
+        if not parts and not others:
             return result
-        if not parents and all(self._origins.is_constant(tensor) for tensor in arguments):
+        relevant = arguments[:1] if op in SHAPED_LIKE else arguments
+        if op in MADE_FROM_SHAPES or (not parents and all(map(self._origins.is_constant, relevant))):
             # Made from weights and numbers alone: it does not depend on the picture.
-            for _, tensor in parts:
+            for tensor in tensors_in(made):
                 self._origins.remember(tensor, (), None)
+            if target is not None:
+                self._origins.overwritten(target, (), None)
             return result
+        if others and parents:  # masks, indices, spectra: no sites, but they tell where the next site comes from
+            settings = function_settings(function, args, kwargs)
+            for tensor in others:
+                reach = receptive_field.after(op, settings, fields, tuple(tensor.shape))
+                self._origins.remember(tensor, parents, reach)
         made_new = target is not None or any(storage_of(tensor) not in stores for _, tensor in parts)
-        if op in MOVES or not made_new:
-            self._hand_on(op, function, args, kwargs, arguments, parts, parents, fields)
+        if not parts or op in MOVES or not made_new:
+            self._hand_on(op, function_settings(function, args, kwargs), arguments, parts, parents, fields, target)
             return result
-        if op in SOFTMAXES and isinstance(result, Tensor) and floating:
-            self._see_softmax(op, floating[0], result, function_settings(function, args, kwargs))
-        named = {id(parameter) for parameter in scope.module._parameters.values() if parameter is not None}
-        owned = [tensor for tensor in arguments if isinstance(tensor, nn.Parameter) or id(tensor) in named]
+        settings = function_settings(function, args, kwargs)
+        if op in SOFTMAXES and isinstance(result, Tensor) and arguments:
+            self._see_softmax(op, arguments[0], result, settings)
+        registered = {id(parameter) for parameter in scope.module._parameters.values() if parameter is not None}
+        owned = [tensor for tensor in arguments if isinstance(tensor, nn.Parameter) or id(tensor) in registered]
+        weight = weight_of(function, args, kwargs)
+        if weight is not None and self._origins.is_constant(weight) and not any(weight is own for own in owned):
+            owned.append(weight)  # made from parameters a moment ago: a standardised or parametrised weight
         replaced = self._record(
             name=self._call_name(f"{scope.path}/{op}"),
             op=op,
-            settings=function_settings(function, args, kwargs),
-            arguments=[tensor for tensor in floating if not any(tensor is own for own in owned)],
+            settings=settings,
+            arguments=[tensor for tensor in arguments if tensor.is_floating_point()],
             parents=parents,
             fields=fields,
-            weight=next((tensor for tensor in owned if tensor.dim() > 1), None),
+            weight=weight,
             parameters=sum(tensor.numel() for tensor in owned),
-            result=made,
+            parts=parts,
             seconds=seconds,
+            written=target,
+            inside_wanted=self._inside_wanted(),
         )
-        if target is not None:
-            self._origins.overwritten(target, self.calls[-1].name, self.calls[-1].field)
         return result if replaced is None else replaced
 
-    def _hand_on(
-        self,
-        op: str,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        arguments: list[Tensor],
-        results: list[tuple[str, Tensor]],
-        parents: tuple[str, ...],
-        fields: tuple[ParentField, ...],
-    ) -> None:
-        """An edge: the results come from where the arguments come from."""
-        if not parents:
-            return
-        settings = function_settings(function, args, kwargs)
-        before = tuple(arguments[0].shape)
-        for _, tensor in results:
-            shape = tuple(tensor.shape)
-            if self.input is not None and before[:1] == self.input.shape[:1] and shape[:1] != before[:1] and shape:
-                self.reshaped_batch = (op, before, shape, parents[-1])
-            known = self._origins.of(tensor)
-            if known is not None and any(tensor is argument for argument in arguments):
-                continue
-            self._origins.remember(
-                tensor, parents, receptive_field.after(op if op in MOVES else "getitem", settings, fields[:1], shape)
-            )
-
-    # -- recording
-    # ------------------------------------------------------------------------------------------------------
-
-    def _record(
-        self,
-        *,
-        name: str,
-        op: str,
-        settings: Mapping[str, Any],
-        arguments: list[Tensor],
-        parents: tuple[str, ...],
-        fields: tuple[ParentField, ...],
-        weight: Tensor | None,
-        parameters: int,
-        result: Any,
-        seconds: float,
-    ) -> Any:
-        """Note the parts of a result as sites. Returns what to hand on instead, or None for the result itself."""
-        parts = floating_tensors(result)
-        for part, tensor in parts:
-            shape = tuple(tensor.shape)
-            call = Call(
-                name=name + part,
-                op=op,
-                inputs=parents,
-                settings=settings,
-                shape=shape,
-                dtype=str(tensor.dtype).removeprefix("torch."),
-                parameters=parameters,
-                multiply_adds=multiply_adds(op, weight, arguments, tensor),
-                seconds=seconds,
-                field=receptive_field.after(op, settings, fields, shape),
-            )
-            self.calls.append(call)
-            if self._start == call.name and not part:
-                # What comes before is not differentiated; what comes after gets a copy, since a leaf must not be
-                # overwritten.
-                tensor = tensor.detach().requires_grad_(True)
-                result = tensor.clone()
-                self._origins.remember(result, (call.name,), call.field)
-                self._keep(call, tensor)
-                return result
-            self._origins.remember(tensor, (call.name,), call.field)
-            self._keep(call, tensor)
-        return None
-
-    def _keep(self, call: Call, tensor: Tensor) -> None:
-        if self._edges and tensor.requires_grad:
-            call.edge = get_gradient_edge(tensor)
-        if self._statistics != "none":
-            call.statistics = summarise(tensor, full=self._statistics == "full")
-        if self._wants is not None and self._wants(call.name, call.op, len(self.calls) - 1):
-            call.value = tensor
-            self._kept_in.setdefault(storage_of(tensor), []).append(call)
-
-    def _protect(self, target: Tensor) -> None:
-        """Copy kept values that share memory with a tensor which is about to be overwritten."""
-        calls = self._kept_in.pop(storage_of(target), None)
-        if not calls:
-            return
-        with torch._C.DisableTorchFunction(), torch.set_grad_enabled(self._live and torch.is_grad_enabled()):
-            copies: dict[int, Tensor] = {}
-            for call in calls:
-                if call.value is None:
-                    continue
-                # Several sites may have returned the very same tensor (dropout in eval mode): one copy serves them all.
-                copy = copies.get(id(call.value))
-                if copy is None:
-                    copy = copies[id(call.value)] = self._copied(call.name, call.value)
-                call.value = copy
-
-    def _copied(self, name: str, value: Tensor) -> Tensor:
-        if self._live:
-            return value.clone()
-        value = value.detach()
-        if self._buffers is None:
-            return value.clone()
-        buffer = self._buffers.get(name)
-        if (
-            buffer is None
-            or buffer.shape != value.shape
-            or buffer.dtype != value.dtype
-            or buffer.device != value.device
-        ):
-            buffer = self._buffers[name] = torch.empty_like(value)
-        return buffer.copy_(value)
-
-    def _see_softmax(self, op: str, before: Tensor, after: Tensor, settings: Mapping[str, Any]) -> None:
-        dim = settings.get("dim")
-        if op == "sigmoid" or (isinstance(dim, int) and dim % max(before.dim(), 1) == min(1, before.dim() - 1)):
-            self.before_softmax = (weakref.ref(after), before, op)
-
-    # -- names
-    # ----------------------------------------------------------------------------------------------------------
-
-    def _call_name(self, name: str) -> str:
-        times = self._times_called[name] = self._times_called.get(name, 0) + 1
-        return name if times == 1 else f"{name}#{times}"
-
-    def _peek_name(self, name: str) -> str:
-        times = self._times_called.get(name, 0) + 1
-        return name if times == 1 else f"{name}#{times}"
-
-    # -- what was seen
-    # --------------------------------------------------------------------------------------------------
-
-    def note_output(self, output: Any) -> None:
-        """Note where the model's output comes from; to be called right after the pass."""
-        self.output_sites, _ = self._origins.parents([tensor for _, tensor in floating_tensors(output)])
-
     def where_it_failed(self) -> str:
-        """The innermost module that had begun and not ended when an exception came; forgets the interrupted pass."""
-        place = self._stack[-1].name if self._stack else ""
-        self._stack.clear()
-        return place or "the model's own forward"
-
-    def value(self, name: str) -> Tensor:
-        """The kept value of a site, attached to the autograd graph where `live` asks for it."""
-        return next(call.value for call in self.calls if call.name == name and call.value is not None)
-
-    def sites(self) -> tuple[Site, ...]:
-        """The recorded calls as sites, with the values as they were when each call returned."""
-        return tuple(
-            Site(
-                name=call.name,
-                index=index,
-                op=call.op,
-                kind=kind_of(call.op),
-                inputs=call.inputs,
-                settings=call.settings,
-                shape=call.shape,
-                dtype=call.dtype,
-                parameters=call.parameters,
-                multiply_adds=call.multiply_adds,
-                seconds=call.seconds,
-                receptive_field=receptive_field.public(call.field),
-                values=None if call.value is None else call.value.detach(),
-                statistics=call.statistics,
-            )
-            for index, call in enumerate(self.calls)
-        )
+        """The innermost module that had begun and not ended when an exception came."""
+        return self._failed_at or "the model's own forward"

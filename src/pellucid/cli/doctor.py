@@ -12,6 +12,7 @@ from typing import Literal
 
 from pellucid import __version__
 from pellucid.cli import streams
+from pellucid.cli.tables import Column, put_table
 from pellucid.cli.talking import Talk
 
 _NEEDED = ("torch", "numpy", "Pillow", "safetensors", "jaxtyping", "typer", "rich", "jinja2", "matplotlib")
@@ -54,22 +55,11 @@ def doctor(*, talk: Talk) -> int:
 
 
 def _put(findings: list[Finding]) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, show_header=False)
-    for _ in range(3):
-        table.add_column("", overflow="fold")
-    topic = ""
+    rows = []
     for each in findings:
-        if topic and each.topic != topic:
-            table.add_section()
         mark = "bad: " if each.state == "bad" else ""
-        words = mark + each.found + (f"; {each.advice}" if each.advice else "")
-        table.add_row(*map(Text, ("" if each.topic == topic else each.topic, each.name, streams.plain(words))))
-        topic = each.topic
-    streams.put_table(table)
+        rows.append([each.topic, each.name, mark + each.found + (f"; {each.advice}" if each.advice else "")])
+    put_table([Column(header="topic"), Column(header="name"), Column(header="found", wraps=True)], rows)
 
 
 def _versions() -> Iterator[Finding]:

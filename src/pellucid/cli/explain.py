@@ -13,7 +13,7 @@ from pellucid.cli import streams
 from pellucid.cli.loading import ModelName, ModelOptions, Preparation, loaded, pictured
 from pellucid.cli.places import for_each, for_methods
 from pellucid.cli.talking import Talk
-from pellucid.errors import PellucidError
+from pellucid.errors import PellucidError, SettingError
 
 if TYPE_CHECKING:
     from pellucid.inputs.image import Image
@@ -30,7 +30,7 @@ class Language(StrEnum):
     ko = "ko"
 
 
-LanguageOption = Annotated[Language, typer.Option(help="Language of the page.")]
+LanguageOption = Annotated[Language, typer.Option(metavar="en|ko", help="Language of the page.")]
 SeedOption = Annotated[int, typer.Option(metavar="N", help="For every random draw.")]
 
 
@@ -143,6 +143,8 @@ class _Place:
 def _places(
     pictures: Sequence[str], output: Path | None, png: Path | None, save: Path | None, *, page_anyway: bool
 ) -> list[_Place]:
+    if png is not None and not png.is_dir() and len(pictures) == 1 and png.suffix.lower() != ".png":
+        raise SettingError("--png", given=str(png), expected="a name that ends in .png, or a folder that exists")
     none: list[Path | None] = [None] * len(pictures)
     default = "-explained" if page_anyway else ""
     pages = for_each(pictures, output, option="--output", suffix=".html", default=default) or none

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from pellucid.cli import streams
+from pellucid.cli.tables import Column, put_table
 from pellucid.cli.talking import Talk
 
 Rows = list[dict[str, Any]]
@@ -47,18 +48,12 @@ def list_names(
 
 
 def _put(name: str, rows: Rows) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column(name, no_wrap=True)
-    table.add_column("", overflow="fold")
+    cells = []
     for row in rows:
         settings = row.get("settings")
         written = f" Settings: {', '.join(f'{key}={value}' for key, value in settings.items())}." if settings else ""
-        table.add_row(Text(streams.plain(row["name"])), Text(streams.plain(row["text"] + written)))
-    streams.put_table(table)
+        cells.append([row["name"], row["text"] + written])
+    put_table([Column(header=name), Column(header="", wraps=True)], cells)
 
 
 def _models() -> Rows:

@@ -61,7 +61,10 @@ def maps(
     ] = None,
     columns: Annotated[int, typer.Option(metavar="N", help="Maps in a row.")] = 4,
     scale: Annotated[
-        Scale, typer.Option(help="Each map from its own least to its own largest value, or all on one scale.")
+        Scale,
+        typer.Option(
+            metavar="map|shared", help="Each map from its own least to its own largest value, or all on one scale."
+        ),
     ] = Scale.map,
     output: Annotated[
         Path | None,
@@ -104,8 +107,8 @@ def maps(
     words = channels if channels is not None else f"top:{(rows or 4) * columns}"
     grids = [
         # On a sheet each site has a heading of its own.
-        _grid(site, words, rows=rows, columns=columns, scale=scale, title="" if depth else site.name)
-        for site in detailed.select(*(each.name for each in chosen))
+        _grid(each, words, rows=rows, columns=columns, scale=scale, title="" if depth else each.name)
+        for each in detailed.select(*(each.name for each in chosen))
     ]
     labels = [each.name for each in chosen]
     written = (depth_sheet(list(zip(labels, grids, strict=True))) if depth else grids[0]).save(place)

@@ -79,7 +79,8 @@ def for_each(
         return [writable(given / f"{stem}{suffix}", option=option) for stem in stems]
     if len(pictures) > 1:
         expected = f"a folder that exists, for the results of {len(pictures)} pictures"
-        hint = "" if given.exists() else f"make it first: mkdir -p '{plain(str(given))}'"
+        named_like_a_file = given.exists() or given.suffix
+        hint = "" if named_like_a_file else f"make it first: mkdir -p '{plain(str(given))}'"
         raise SettingError(option, given=plain(str(given)), expected=expected, hint=hint)
     return [writable(given, option=option)]
 

@@ -18,6 +18,20 @@ from pellucid.cli import streams
 from pellucid.errors import PellucidError
 
 INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143
+EXIT_CODES = {
+    0: "done",
+    1: "failed: a file or a model is bad, or cannot be written",
+    2: "usage: a word, number or name on the command line makes no sense",
+    3: "finished, and some inputs were skipped",
+    4: "refused: it would run foreign code, and nobody said `--trust`",
+    INTERRUPTED: "interrupted (Ctrl-C)",
+    BROKEN_PIPE: "whoever read the output has gone",
+    TERMINATED: "terminated",
+}
+
+
+class Terminated(BaseException):
+    """Somebody asked the process to end. No SystemExit, since who runs foreign code treats that as its failure."""
 
 
 def main() -> NoReturn:
@@ -54,6 +68,9 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         streams.say("interrupted")
         return INTERRUPTED
+    except Terminated:
+        streams.say("terminated")
+        return TERMINATED
     except Exception as error:
         if debug:
             traceback.print_exc()
@@ -109,4 +126,4 @@ def _stop_writing() -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(TERMINATED)
+    raise Terminated

@@ -9,14 +9,11 @@ import typer
 from pellucid.cli import streams
 from pellucid.cli.loading import ModelName, ModelOptions, PictureName, Preparation, loaded, pictured
 from pellucid.cli.places import writable
+from pellucid.cli.tables import Column, put_table
 from pellucid.cli.talking import Talk
 from pellucid.errors import SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rich.table import Table
-
     from pellucid.capture.sites import Site
     from pellucid.capture.trace import Trace
     from pellucid.models.model import Model
@@ -44,7 +41,10 @@ def trace(
     ] = None,
     keep: Annotated[
         Keep,
-        typer.Option(help="Of every site: mean, std and zeros; also least, largest and histogram; or all values."),
+        typer.Option(
+            metavar="statistics|full|values",
+            help="Of every site: mean, std and zeros; also least, largest and histogram; or all values.",
+        ),
     ] = Keep.statistics,
     save: Annotated[
         Path | None, typer.Option(metavar="BASE", help="Save the trace as BASE.json and BASE.safetensors.")
@@ -89,7 +89,9 @@ def trace(
             }
         )
         return 0
-    streams.put_table(_table(shown), droppable=("zeros", "ms", "@", "parameters", "std", "mean", "mult-adds"))
+    # Values are kept instead of statistics, so there are none to show.
+    columns = _COLUMNS[: -3 if keep is Keep.values else None]
+    put_table(columns, [_row(each)[: len(columns)] for each in shown])
     talk.say(_summary(found))
     return 0
 
@@ -111,36 +113,36 @@ def _size(model: "Model", tensor: object, site: list[str] | None, keep: Keep) ->
     return f"{len(facts.sites)} sites; no values are kept (with --keep values: {megabytes:.1f} MB)"
 
 
-def _table(sites: "Sequence[Site]") -> "Table":
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+_COLUMNS = (
+    Column(header="@", right=True, rank=5),
+    Column(header="site", wraps=True),
+    Column(header="operation"),
+    Column(header="shape", right=True),
+    Column(header="sees, px", right=True),
+    Column(header="parameters", right=True, rank=4),
+    Column(header="mult-adds", right=True, rank=1),
+    Column(header="ms", right=True, rank=6),
+    Column(header="mean", right=True, rank=2),
+    Column(header="std", right=True, rank=3),
+    Column(header="zeros", right=True, rank=7),
+)
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    statistics = any(site.statistics is not None for site in sites)
-    for header in ("@", "site", "operation", "shape", "sees, px", "parameters", "mult-adds", "ms"):
-        words = header in ("site", "operation")
-        table.add_column(header, justify="left" if words else "right", no_wrap=header != "site", overflow="fold")
-    for header in ("mean", "std", "zeros") if statistics else ():
-        table.add_column(header, justify="right", no_wrap=True)
-    for site in sites:
-        field = site.receptive_field
-        cells = [
-            str(site.index),
-            site.name,
-            site.op,
-            "×".join(map(str, site.shape[1:])) or "1",
-            "all" if field is None else "×".join(map(str, dict.fromkeys(field.size))),
-            f"{site.parameters:,}" if site.parameters else "",
-            f"{site.multiply_adds:,}" if site.multiply_adds else "",
-            f"{site.seconds * 1000:.2f}",
-        ]
-        if site.statistics is not None:
-            summary = site.statistics
-            cells += [f"{summary.mean:.3g}", f"{summary.std:.3g}", f"{summary.zeros:.0%}"]
-        # Text, not markup: a site may be called [red].
-        table.add_row(*(Text(streams.plain(cell)) for cell in cells))
-    return table
+
+def _row(site: "Site") -> list[str]:
+    field, summary = site.receptive_field, site.statistics
+    return [
+        str(site.index),
+        site.name,
+        site.op,
+        "×".join(map(str, site.shape[1:])) or "1",
+        "all" if field is None else "×".join(map(str, dict.fromkeys(field.size))),
+        f"{site.parameters:,}" if site.parameters else "",
+        f"{site.multiply_adds:,}" if site.multiply_adds else "",
+        f"{site.seconds * 1000:.2f}",
+        "" if summary is None else f"{summary.mean:.3g}",
+        "" if summary is None else f"{summary.std:.3g}",
+        "" if summary is None else f"{summary.zeros:.0%}",
+    ]
 
 
 def _summary(found: "Trace") -> str:

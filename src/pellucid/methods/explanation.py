@@ -10,76 +10,13 @@ import numpy as np
 from pellucid import archive
 from pellucid.errors import ArchiveError, SettingError
 from pellucid.inputs.image import Image
+from pellucid.methods.parts import Cost, Part, Subject, read_only
 from pellucid.methods.targets import Resolved
 from pellucid.models.preprocessing import Geometry
 
 if TYPE_CHECKING:
     from pellucid.figures.colour import Kind
     from pellucid.figures.overlay import Overlay
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Part:
-    """One array of attribution values.
-
-    Attributes:
-        name: What it is: "pixels" at the input, "map" at a site.
-        place: `input` or the site at which the values lie.
-        axes: Names of the axes, e.g. ("channels", "height", "width").
-        values: The raw values, never rescaled; read-only.
-        box: Where they lie in the prepared picture, in pixels: (left, top, right, bottom); None if that is unknown.
-        standard_error: Of each value where it was sampled, else None.
-    """
-
-    name: str
-    place: str
-    axes: tuple[str, ...]
-    values: np.ndarray
-    box: tuple[float, float, float, float] | None = None
-    standard_error: np.ndarray | None = None
-
-    def __post_init__(self) -> None:
-        for array in (self.values, self.standard_error):
-            if array is not None:
-                array.flags.writeable = False
-
-    def plane(self) -> np.ndarray:
-        """The values as one plane (height, width): summed over channels where there are any."""
-        return self.values.sum(axis=0) if self.values.ndim == 3 else self.values
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Subject:
-    """What is needed to draw an explanation later.
-
-    Attributes:
-        name: The picture's name.
-        digest: The picture's digest.
-        pixels: The prepared picture, uint8 (height, width, 3).
-        geometry: How it lies in the original.
-    """
-
-    name: str
-    digest: str
-    pixels: np.ndarray
-    geometry: Geometry
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """What an explanation took, its share of passes that were shared.
-
-    Attributes:
-        forwards: Items that went forward.
-        backwards: Items that went backward.
-        seconds: Wall-clock time.
-        device: Where it ran.
-    """
-
-    forwards: int
-    backwards: int
-    seconds: float
-    device: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -125,7 +62,12 @@ class Explanation:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.logits.flags.writeable = False
+        if not self.parts:
+            raise SettingError("parts", given=self.parts, expected="one or more")
+        object.__setattr__(self, "logits", read_only(self.logits))
+        for name in ("settings", "checks", "versions"):
+            # A copy: whoever made it may go on writing into theirs.
+            object.__setattr__(self, name, dict(getattr(self, name)))
 
     @property
     def values(self) -> np.ndarray:
@@ -137,16 +79,19 @@ class Explanation:
         """Whether the values speak for and against, rather than only for."""
         return bool((self.values < 0).any())
 
-    def same_as(self, other: "Explanation") -> bool:
+    def same_as(self, other: object) -> bool:
         """Whether two explanations say the same: everything but time, device and versions, values to the bit."""
-        mine, theirs = self._record(), other._record()
-        arrays = other._arrays()
-        for record in (mine, theirs):
+        if not isinstance(other, Explanation):
+            return False
+        records = [self._record(), other._record()]
+        for record in records:
             for name in ("cost", "versions"):
                 record.pop(name)
-        return archive.dump_json(mine) == archive.dump_json(theirs) and all(
-            name in arrays and np.array_equal(value, arrays[name], equal_nan=True)
-            for name, value in self._arrays().items()
+        mine, theirs = self._arrays(), other._arrays()
+        return (
+            archive.dump_json(records[0]) == archive.dump_json(records[1])
+            and mine.keys() == theirs.keys()
+            and all(_bits(array) == _bits(theirs[name]) for name, array in mine.items())
         )
 
     def overlay(self, *, original: Image | None = None, side: int = 480) -> "Overlay":
@@ -162,11 +107,15 @@ class Explanation:
         from pellucid.figures.overlay import overlay
 
         part, plane = self.parts[0], self.parts[0].plane()
-        if plane.ndim != 2:
-            raise SettingError(
-                "part", given="×".join(map(str, part.values.shape)), expected="values with height and width"
-            )
+        if not part.is_map:
+            raise SettingError("part", given=", ".join(part.axes), expected="values with height and width")
         box, seen = part.box, None
+        if self.subject is None and original is not None:
+            raise SettingError(
+                "original",
+                given=original.name,
+                expected="nothing: a tensor was explained, and where it lay is not known",
+            )
         if self.subject is None:
             picture = np.full((*plane.shape, 3), 255, dtype=np.uint8)
             box = None
@@ -176,7 +125,9 @@ class Explanation:
         else:
             if original.digest != self.subject.digest:
                 raise SettingError(
-                    "original", given=original.name, expected=f"the explained picture, {self.subject.name!r}"
+                    "original",
+                    given=f"{original.name} ({original.digest[:12]})",
+                    expected=f"the explained picture, {self.subject.name} ({self.subject.digest[:12]})",
                 )
             picture, geometry = original.pixels, self.subject.geometry
             box, seen = _in_original(box, geometry), geometry.frame
@@ -292,7 +243,9 @@ class Explanation:
         notes = f"; {'; '.join(self.notes)}" if self.notes else ""
         return f"<Explanation: {what}, {shape} at {self.parts[0].place}{notes}>"
 
-    def _repr_png_(self) -> bytes:
+    def _repr_png_(self) -> bytes | None:
+        if not self.parts[0].is_map:
+            return None
         return self.overlay().figure_png(title=f"{self.method}: {self.target.text}", lines=self.notes)
 
 
@@ -304,6 +257,10 @@ def _in_original(
     top, left = geometry.to_original(box[1], box[0])
     bottom, right = geometry.to_original(box[3], box[2])
     return float(left), float(top), float(right), float(bottom)
+
+
+def _bits(array: np.ndarray) -> tuple[str, tuple[int, ...], bytes]:
+    return str(array.dtype), array.shape, array.tobytes()
 
 
 def _number(value: float | None) -> float:

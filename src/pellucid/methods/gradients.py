@@ -1,6 +1,5 @@
 """Methods that follow the gradient to the input."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -64,7 +63,7 @@ class IntegratedGradients:
     rule: Quadrature = "gauss-legendre"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.steps, int) or self.steps < 1:
+        if not isinstance(self.steps, int) or isinstance(self.steps, bool) or self.steps < 1:
             raise SettingError(
                 "steps", given=self.steps, expected="a whole number, 1 or more", hint="50 suits most models"
             )
@@ -86,13 +85,17 @@ class IntegratedGradients:
         slope = yield Ask(variants=path, want="slope", weights=weights)
         ends = yield Ask(variants=Variants(count=2, make=lambda i: (start, x)[i]), want="score")
         values = (x - start) * slope
-        difference = ends[1] - ends[0]
-        gap = values.flatten(1).double().sum(1) - difference.double()
+        difference = (ends[1] - ends[0]).double()
+        gap = values.flatten(1).double().sum(1) - difference
+        # Where the score does not change there is nothing to take a share of.
+        share = torch.where(difference == 0, torch.nan, gap.abs() / difference.abs())
+        still = "the score is the same at the baseline as at the input, so the gap is no share of a change"
         return Parts(
             place=INPUT,
             axes=axes_of(x),
             values=values,
-            checks={"completeness gap": gap, "relative gap": gap.abs() / difference.double().abs()},
+            checks={"completeness gap": gap, "relative gap": share},
+            notes={i: (still,) for i, change in enumerate(difference.tolist()) if change == 0},
         )
 
 
@@ -122,19 +125,18 @@ def baseline_of(x: Float[Tensor, "batch *dims"], name: str) -> Float[Tensor, "ba
     sigma = _blur_of(name)
     if name == "zero":
         return torch.zeros_like(x)
-    if name == "mean":
-        return (
-            x.mean(dim=tuple(range(2, x.dim())), keepdim=True).expand_as(x).clone()
-            if x.dim() > 2
-            else torch.zeros_like(x)
-        )
+    if name == "mean" and x.dim() > 2:
+        return x.mean(dim=tuple(range(2, x.dim())), keepdim=True).expand_as(x).clone()
     if x.dim() != 4:
-        raise SettingError("baseline", given=name, expected="zero or mean for an input that is no picture")
+        expected = (
+            "zero or mean for an input that is no picture" if x.dim() > 2 else "zero for an input of plain numbers"
+        )
+        raise SettingError("baseline", given=name, expected=expected)
     return _blurred(x, sigma)
 
 
-def _blur_of(name: str) -> float:
-    word, _, number = name.partition(":")
+def _blur_of(name: object) -> float:
+    word, _, number = name.partition(":") if isinstance(name, str) else ("", "", "")
     if word == "blur":
         try:
             sigma = float(number)
@@ -149,8 +151,8 @@ def _blur_of(name: str) -> float:
 
 
 def _blurred(x: Tensor, sigma: float) -> Tensor:
-    """A Gaussian blur with repeated borders, cut at three standard deviations."""
-    radius = max(1, math.ceil(3 * sigma))
+    """A Gaussian blur with repeated borders, cut at four standard deviations."""
+    radius = int(4 * sigma + 0.5)
     places = torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device)
     kernel = torch.exp(-0.5 * (places / sigma) ** 2)
     kernel = kernel / kernel.sum()

@@ -9,26 +9,14 @@ from pellucid.errors import MethodError
 from pellucid.methods.catalogue import register
 from pellucid.methods.gradients import axes_of
 
-# Rectifiers with a lower bound at 0, and possibly an upper one: a value passes where the output lies strictly between.
-_RECTIFIERS = frozenset({"relu", "relu6", "hardtanh", "threshold", "clamp", "clamp_min"})
-# Smooth or leaky ones let negative values through; the method is not defined for them.
+# Rectifiers by definition, and operations that are one where their settings say so (hardtanh from 0, clamp(min=0)).
+_RECTIFIERS = frozenset({"relu", "relu6"})
+_PERHAPS = frozenset({"hardtanh", "threshold", "clamp", "clamp_min", "clip"})
+# Smooth or leaky ones let negative values through; the method is not defined for them. `maximum` and `where` may hide
+# a rectifier, and nobody can see which of their arguments it would be.
 _OTHERS = frozenset(
-    [
-        "leaky_relu",
-        "prelu",
-        "rrelu",
-        "elu",
-        "selu",
-        "celu",
-        "gelu",
-        "silu",
-        "mish",
-        "hardswish",
-        "softplus",
-        "softshrink",
-        "hardshrink",
-        "tanhshrink",
-    ]
+    ["leaky_relu", "prelu", "rrelu", "elu", "selu", "celu", "gelu", "glu", "silu", "mish", "hardswish", "softplus"]
+    + ["softshrink", "hardshrink", "tanhshrink", "logsigmoid", "maximum", "fmax", "where"]
 )
 
 
@@ -49,12 +37,11 @@ class GuidedBackpropagation:
     def rule(self, op: Op) -> BackwardRule | None:
         """Another rule for ReLU and ReLU6, no other for what has none; smooth activations are refused by name."""
         if op.name in _RECTIFIERS:
-            return _guided
+            return _guided_to_six if op.name == "relu6" else _guided
+        if op.name in _PERHAPS:
+            return _guided_if_rectifier(op)
         if op.name in _OTHERS:
-            raise MethodError(
-                f"guided-backpropagation is defined for ReLU, and site {op.site!r} is {op.name}; use saliency or "
-                "integrated-gradients."
-            )
+            raise _refusal(op, f"is {op.name}")
         return None
 
     def reads(self, facts: Facts) -> Reads:
@@ -70,3 +57,26 @@ def _guided(slope: Tensor, before: Tensor, after: Tensor) -> Tensor:
     # A value that came out as it went in passed the rectifier; at 0 the derivative is taken as 0, as torch does.
     passed = (after == before) & (after > 0)
     return slope.clamp(min=0) * passed
+
+
+def _guided_to_six(slope: Tensor, before: Tensor, after: Tensor) -> Tensor:
+    # At 6, too, the derivative is taken as 0.
+    return _guided(slope, before, after) * (before < 6)
+
+
+def _guided_if_rectifier(op: Op) -> BackwardRule:
+    """The rule for an operation with bounds of its own: only on the values does one see whether its lower one is 0."""
+
+    def rule(slope: Tensor, before: Tensor, after: Tensor) -> Tensor:
+        if bool((after < 0).any()):
+            raise _refusal(op, f"is a {op.name} that lets negative values through")
+        return _guided(slope, before, after)
+
+    return rule
+
+
+def _refusal(op: Op, what: str) -> MethodError:
+    return MethodError(
+        f"guided-backpropagation is defined for ReLU, and site {op.site!r} {what}; use saliency or "
+        "integrated-gradients."
+    )

@@ -18,8 +18,10 @@ from torch import Tensor
 
 from pellucid.capture.asks import Facts
 from pellucid.capture.scores import LOGITS, Score
+from pellucid.capture.sites import Site
 from pellucid.errors import TargetError, did_you_mean
 
+_NUMBER = re.compile(r"[0-9]{1,9}")
 FORMS = "top:1, class:281, class:tabby, contrast:tabby,lynx, output:2 or unit:'features.40'/7"
 
 
@@ -67,14 +69,20 @@ def check(target: str) -> None:
     """Refuse what cannot be a target, before any work.
 
     Raises:
-        TargetError: The word before the colon is unknown, or nothing follows it.
+        TargetError: The word before the colon is unknown, or what follows it cannot be meant.
     """
+    if not isinstance(target, str):
+        raise TargetError(f"target {target!r} is no text; write it as {FORMS}.")
     word, _, rest = target.partition(":")
     known = ["top", "class", "contrast", "output", "unit"]
     if word not in known or not rest.strip():
-        near = did_you_mean(word, known)
-        raise TargetError(f"target {target!r} cannot be read{near}; write it as {FORMS}.")
-    if word == "unit":
+        near = did_you_mean(word, known) or ";"
+        raise TargetError(f"target {target!r} cannot be read{near} Write it as {FORMS}.".replace("; Write", "; write"))
+    if word in ("top", "output"):
+        _whole(rest, target)
+    elif word == "contrast":
+        _two(rest, target)
+    elif word == "unit":
         _unit(target)
 
 
@@ -93,6 +101,9 @@ def resolve(target: str, logits: Tensor, facts: Facts, class_names: Sequence[str
     check(target)
     word, _, rest = target.partition(":")
     count = logits.shape[1]
+    if class_names is not None and len(class_names) != count:
+        # With one logit for two classes, its name would be that of the class that it speaks against.
+        class_names = None
     if word == "top":
         rank = _whole(rest, target)
         if not 1 <= rank <= count:
@@ -107,10 +118,7 @@ def resolve(target: str, logits: Tensor, facts: Facts, class_names: Sequence[str
         score = Score(place=LOGITS, weights={index: 1.0})
         return [Resolved(asked=target, text=f"output {index}", score=score, classes=(index,))] * len(logits)
     if word == "contrast":
-        names = [part for part in rest.split(",") if part.strip()]
-        if len(names) != 2:
-            raise TargetError(f"target {target!r} names {len(names)} classes, expected two: contrast:tabby,lynx.")
-        one, other = (find_class(name, count, class_names) for name in names)
+        one, other = (find_class(name, count, class_names) for name in _two(rest, target))
         if one == other:
             raise TargetError(f"target {target!r} compares class {one} with itself; name two different classes.")
         text = f"{_named(one, class_names)} rather than {_named(other, class_names)}"
@@ -118,6 +126,12 @@ def resolve(target: str, logits: Tensor, facts: Facts, class_names: Sequence[str
         return [Resolved(asked=target, text=text, score=score, classes=(one, other))] * len(logits)
     selector, channel = _unit(target)
     site = facts.site(selector)
+    if len(site.shape) > 2 and not _channels_are_known(site, facts):
+        shape = "×".join(map(str, site.shape))
+        raise TargetError(
+            f"target {target!r} cannot be used: site {site.name!r} ({site.op}) has shape {shape}, and which axis "
+            "holds its channels is not known; choose a convolution, e.g. unit:'last:conv'/0."
+        )
     if len(site.shape) < 2 or not 0 <= channel < site.shape[1]:
         there = f"channels 0 to {site.shape[1] - 1}" if len(site.shape) > 1 else "no channels"
         raise TargetError(f"target {target!r} asks for channel {channel}; site {site.name!r} has {there}.")
@@ -133,11 +147,15 @@ def find_class(text: str, count: int, class_names: Sequence[str] | None) -> int:
         TargetError: No such class, or several; names them with their indices.
     """
     text = text.strip()
-    if text.isdigit():
+    if _NUMBER.fullmatch(text):
         _in_range(int(text), count, f"class:{text}")
         return int(text)
     if class_names is None:
-        raise TargetError(f"no class {text!r}: this model has no class names; give a number from 0 to {count - 1}.")
+        numbers = f"a number from 0 to {count - 1}" if count > 1 else "class:0"
+        raise TargetError(
+            f"no class {text!r}: this model has no class names for its {count} output{'s' * (count > 1)}; "
+            f"give {numbers}."
+        )
     wanted = text.casefold()
     words = [{part.strip().casefold() for part in name.split(",")} | {name.casefold()} for name in class_names]
     for matching in (
@@ -152,8 +170,8 @@ def find_class(text: str, count: int, class_names: Sequence[str] | None) -> int:
             )
             raise TargetError(f"class {text!r} is ambiguous: {several}; give a number, e.g. class:{matching[0]}.")
     names = list(class_names)
-    near = did_you_mean(text, names) or f"; there are {count} classes, such as {', '.join(repr(n) for n in names[:3])}"
-    raise TargetError(f"no class {text!r}{near}.")
+    some = f"; there are {count} classes, such as {', '.join(repr(name) for name in names[:3])}."
+    raise TargetError(f"no class {text!r}{did_you_mean(text, names) or some}")
 
 
 def _class(target: str, index: int, count: int, class_names: Sequence[str] | None) -> Resolved:
@@ -166,15 +184,32 @@ def _named(index: int, class_names: Sequence[str] | None) -> str:
     return class_names[index] if class_names and index < len(class_names) else f"class {index}"
 
 
+def _channels_are_known(site: Site, facts: Facts) -> bool:
+    """Whether the second axis of a site's values holds channels, rather than the words of a sentence or patches."""
+    if site.is_map:
+        return site.name in facts.channels_first()
+    by_name = {each.name: each for each in facts.sites}
+    while site.kind in ("activation", "dropout", "identity", "add", "scale") and set(site.inputs) & by_name.keys():
+        site = by_name[next(name for name in site.inputs if name in by_name)]
+    return site.kind in ("conv", "pool") or site.op in ("batch_norm", "group_norm", "instance_norm")
+
+
+def _two(text: str, target: str) -> tuple[str, str]:
+    names = [part for part in text.split(",") if part.strip()]
+    if len(names) != 2:
+        raise TargetError(f"target {target!r} names {len(names)} classes, expected two: contrast:tabby,lynx.")
+    return names[0], names[1]
+
+
 def _unit(target: str) -> tuple[str, int]:
-    match = re.fullmatch(r"unit:(?:'([^']+)'|\"([^\"]+)\"|(.+))/(\d+)", target)
+    match = re.fullmatch(r"unit:(?:'([^']+)'|\"([^\"]+)\"|(.+))/([0-9]{1,9})", target)
     if match is None:
         raise TargetError(f"target {target!r} cannot be read; a unit is written as unit:'features.40'/7.")
     return match.group(1) or match.group(2) or match.group(3), int(match.group(4))
 
 
 def _whole(text: str, target: str) -> int:
-    if not text.strip().isdigit():
+    if not _NUMBER.fullmatch(text.strip()):
         raise TargetError(f"target {target!r} needs a whole number after the colon; write it as {FORMS}.")
     return int(text)
 

@@ -93,7 +93,7 @@ def _bundled(name: str) -> Architecture:
         module=module.eval(),
         name=name,
         source=name,
-        preprocessing=Preprocessing.from_record(card["preprocessing"]),
+        preprocessing=Preprocessing.from_record({"source": "the model card", **card["preprocessing"]}),
         class_names=names,
         outputs=len(names),
         card=card,

@@ -71,7 +71,7 @@ def foot_view(record: Mapping[str, Any]) -> dict[str, Any]:
     """The command, the versions and the digests."""
     return {
         "command": None if record["command"] is None else shortened(record["command"], longest=400),
-        "versions": ", ".join(f"{name} {version}" for name, version in record["versions"].items()),
+        "versions": ", ".join(f"{name} {version}" for name, version in sorted(record["versions"].items())),
         "digests": [
             ("foot.picture", record["picture"]["digest"], shortened(record["picture"]["name"])),
             ("foot.weights", record["model"]["weights_digest"], shortened(record["model"]["name"])),

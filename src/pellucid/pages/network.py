@@ -16,6 +16,8 @@ from pellucid.pages.words import Catalogue, Segment, million, percent, shortened
 _FEW = 24
 """A column of so many sites is shown whole."""
 _SHORT = 2
+_NAMED = 4
+"""Of the inputs of one site: a dense block joins dozens."""
 _SILHOUETTE, _WIDE, _TALL = 104, 100, 26
 
 
@@ -26,24 +28,28 @@ def column(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray], words: C
         Rows (`kind` "row"; those with maps have `maps`) and folds (`kind` "fold" with their own `rows`).
     """
     sites = record["sites"]
-    most = max((site["multiply_adds"] for site in sites), default=0)
-    rows = [_row(site, before, record, most, words) for site, before in zip(sites, [None, *sites], strict=False)]
     opened = {shown["site"]: (i, shown) for i, shown in enumerate(record["maps"])}
-    entries: list[dict[str, Any]] = []
 
     def stretch(place: int) -> tuple[bool, object]:
         return (sites[place]["name"] in opened, tuple(sites[place]["shape"][2:]))
 
-    for (shown, _), group in groupby(range(len(sites)), key=stretch):
-        places = list(group)
-        if shown:
+    groups = [(shown, list(places)) for (shown, _), places in groupby(range(len(sites)), key=stretch)]
+    folded = [not shown and len(sites) > _FEW and len(places) > _SHORT for shown, places in groups]
+    # The longest bar is that of the dearest entry, be it a site or a fold.
+    costs = [site["multiply_adds"] for site in sites]
+    sums = [sum(costs[p] for p in places) for (_, places), fold in zip(groups, folded, strict=True) if fold]
+    most = max([*costs, *sums], default=0)
+    rows = [_row(site, before, record, most, words) for site, before in zip(sites, [None, *sites], strict=False)]
+    entries: list[dict[str, Any]] = []
+    for (shown, places), fold in zip(groups, folded, strict=True):
+        if fold:
+            entries.append(_fold([sites[p] for p in places], [rows[p] for p in places], most, record, words))
+        elif not shown:
+            entries += [rows[place] for place in places]
+        else:
             for place in places:
                 i, found = opened[sites[place]["name"]]
                 entries.append({**rows[place], "maps": _maps(found, arrays[f"maps {i}"], sites[place], words)})
-        elif len(sites) <= _FEW or len(places) <= _SHORT:
-            entries += [rows[place] for place in places]
-        else:
-            entries.append(_fold([sites[p] for p in places], [rows[p] for p in places], most, record, words))
     return entries
 
 
@@ -60,7 +66,8 @@ def _row(
         "kind": "row",
         "name": shortened(site["name"], longest=80),
         "what": _operation(site, words),
-        "inputs": [] if list(site["inputs"]) == usual else inputs,
+        "inputs": [] if list(site["inputs"]) == usual else inputs[:_NAMED],
+        "more": max(0, len(inputs) - _NAMED),
         **_facts([site], site, record, most, words),
     }
 
@@ -101,8 +108,7 @@ def _facts(
         "silhouette": silhouette(shape, widest=max(record["input"]["shape"][1:])),
         "sees": _sees(shown, record["input"]["shape"][1:]),
         "cost": million(cost) if cost else "0",
-        # A fold may cost more than any one site; its bar is as long as bars get.
-        "bar": f"{min(100.0, 100 * cost / most):.1f}" if cost and most else None,
+        "bar": f"{100 * cost / most:.1f}" if cost else None,
     }
 
 

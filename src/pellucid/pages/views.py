@@ -99,7 +99,9 @@ def _answer(record: Mapping[str, Any], words: Catalogue) -> dict[str, Any]:
             probability=probability(first["probability"]),
             ahead=fixed(first["logit"] - second["logit"], decimals),
         )
-    widest = max(row["probability"] for row in rows) if form != "values" else 1.0
+    # The rest has a bar of its own where all probabilities share one whole.
+    shares = [row["probability"] for row in rows] + ([answer["rest"]["probability"]] if form == "softmax" else [])
+    widest = max(shares)
     notes = []
     if form == "softmax":
         notes.append(words.say("answer.softmax", log_sum=fixed(answer["log_sum"], decimals)))
@@ -125,7 +127,7 @@ def _answer(record: Mapping[str, Any], words: Catalogue) -> dict[str, Any]:
                 "logit": number(row["logit"], digits=4) if form == "values" else fixed(row["logit"], decimals),
                 "log": fixed(row["log_probability"], log_decimals),
                 "probability": probability(row["probability"]),
-                "bar": f"{max(0.4, 100 * row['probability'] / max(widest, 1e-12)):.2f}",
+                "bar": f"{max(0.4, 100 * row['probability'] / widest):.2f}",
             }
             for row in rows
         ],
@@ -134,9 +136,7 @@ def _answer(record: Mapping[str, Any], words: Catalogue) -> dict[str, Any]:
         else {
             "text": words.say("answer.rest", count=rest["count"]),
             "probability": probability(rest["probability"]) if form == "softmax" else "",
-            "bar": f"{max(0.4, min(100.0, 100 * rest['probability'] / max(widest, 1e-12))):.2f}"
-            if form == "softmax"
-            else None,
+            "bar": f"{max(0.4, 100 * rest['probability'] / widest):.2f}" if form == "softmax" else None,
         },
     }
 

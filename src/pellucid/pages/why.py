@@ -73,7 +73,7 @@ def _said(explanation: Explanation, bundle: Bundle, words: Catalogue, shared: Se
         "why.site", site=shortened(part.place), height=part.values.shape[-2], width=part.values.shape[-1]
     )  # fmt: skip
     settings = ", ".join(
-        f"{key} {value}" for key, value in explanation.settings.items() if value is not None and key != "site"
+        f"{key} {value}" for key, value in sorted(explanation.settings.items()) if value is not None and key != "site"
     )
     if settings:
         place += (Segment("; ", ""), Segment(shortened(settings), "plain"))
@@ -140,6 +140,6 @@ def _findings(explanation: Explanation, words: Catalogue) -> tuple[list[Sentence
         if relative is not None:
             found.append(words.say("why.gap", gap=number(gap, digits=2), share=percent(relative)))
             short = (f"{percent(relative)} %", words.say("short.gap"))
-    for name, value in checks.items():
+    for name, value in sorted(checks.items()):
         found.append((Segment(f"{name}: {number(value)}", "plain"),))
     return found, short

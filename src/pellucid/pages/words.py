@@ -106,10 +106,10 @@ def cleaned(record: object) -> object:
 
 
 def probability(value: float) -> str:
-    """A probability with three decimals, or as many as keep it apart from 0 and 1."""
+    """A probability with three decimals, or as many as keep it apart from others and from 0 and 1."""
     if value in (0.0, 1.0):
         return number(value)
-    if value < 0.0005:
+    if value < 0.00995:
         return number(value, digits=2)
     for decimals in range(3, 8):
         if round(value, decimals) < 1:
@@ -125,11 +125,11 @@ def decimals_for(values: list[float]) -> int:
 
 
 def fixed(value: float, decimals: int) -> str:
-    """A number with a fixed count of decimals and a true minus, for columns; very large ones get an exponent."""
-    if not math.isfinite(value) or abs(value) >= 1e6:
-        return number(value)
+    """A number with a fixed count of decimals and a true minus, for columns; huge and tiny ones have an exponent."""
     text = f"{abs(value):.{decimals}f}"
-    return (MINUS if value < 0 and float(text) else "") + text
+    if not math.isfinite(value) or abs(value) >= 1e6 or (value and not float(text)):
+        return number(value, digits=2)
+    return (MINUS if value < 0 else "") + text
 
 
 def percent(share: float) -> str:

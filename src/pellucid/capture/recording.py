@@ -1,0 +1,198 @@
+"""What is noted about the calls of one pass: their sites, where they come from, what they stand for.
+
+How calls are noticed is the business of `recorder.py`.
+"""
+
+import weakref
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from torch import Tensor, nn
+from torch.autograd.graph import get_gradient_edge
+
+from pellucid.capture import receptive_field
+from pellucid.capture.calls import Call
+from pellucid.capture.keeping import Keeper
+from pellucid.capture.operations import MOVES, floating_tensors, multiply_adds, tensors_in
+from pellucid.capture.provenance import ParentField, Provenance, storage_of
+from pellucid.capture.sites import INPUT, Site
+from pellucid.capture.statistics import summarise
+from pellucid.errors import SiteError
+
+
+class Recording:
+    """The sites of the latest pass of one module.
+
+    Attributes:
+        calls: The sites, in order of execution.
+        aliases: Containers and the sites that they stand for.
+        input: The first tensor that the model was given.
+        before_softmax: The last softmax over the classes: what it returned, what it was given, and its name.
+        reshaped_batch: The last operation that changed the first dimension: its name, both shapes, and the site before.
+        output_sites: The sites that the model's output comes from.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        keeper: Keeper,
+        statistics: Literal["none", "basic", "full"],
+        edges: bool,
+        start: str | None,
+    ) -> None:
+        self.calls: list[Call] = []
+        self.aliases: dict[str, str] = {}
+        self.input: Tensor | None = None
+        self.before_softmax: tuple[weakref.ref[Tensor], Tensor, str] | None = None
+        self.reshaped_batch: tuple[str, tuple[int, ...], tuple[int, ...], str] | None = None
+        self.output_sites: tuple[str, ...] = ()
+        self._keeper = keeper
+        self._statistics = statistics
+        self._edges = edges
+        self._start = start
+        self._times_called: dict[str, int] = {}
+        self._users_memory: set[int] = set()
+        # A tensor that hangs on a module without being registered is a constant, too.
+        plain = [tensor for part in module.modules() for tensor in tensors_in(list(vars(part).values()))]
+        self._origins = Provenance((*module.parameters(), *module.buffers(), *plain))
+
+    def _begin(self, given: list[Tensor]) -> None:
+        """Forget the sites of the pass before, and begin with this input."""
+        self.calls = []
+        self.aliases = {}
+        self.before_softmax = None
+        self.reshaped_batch = None
+        self._times_called.clear()
+        self._origins.forget()
+        self._keeper.forget()
+        for tensor in given:
+            self._origins.remember(tensor, (INPUT,), receptive_field.of_input(tensor.dim()))
+        self._users_memory = {storage_of(tensor) for tensor in given}
+        self.input = given[0] if given else None
+
+    def _end(self) -> None:
+        """Let go of the pass; kept values stay, in memory of their own."""
+        self._origins.forget()
+        self._keeper.own(self._users_memory)
+        self._keeper.forget()
+
+    def _record(
+        self,
+        *,
+        name: str,
+        op: str,
+        settings: Mapping[str, Any],
+        arguments: list[Tensor],
+        parents: tuple[str, ...],
+        fields: tuple[ParentField, ...],
+        weight: Tensor | None,
+        parameters: int,
+        parts: list[tuple[str, Tensor]],
+        seconds: float,
+        written: Tensor | None,
+        inside_wanted: bool,
+    ) -> Tensor | None:
+        """Note the parts of a result as sites. Returns what to hand on instead, or None for the result itself."""
+        replaced = None
+        for part, tensor in parts:
+            shape = tuple(tensor.shape)
+            call = Call(
+                name=name + part,
+                op=op,
+                inputs=parents,
+                settings=settings,
+                shape=shape,
+                dtype=str(tensor.dtype).removeprefix("torch."),
+                parameters=parameters,
+                multiply_adds=multiply_adds(op, weight, arguments, tensor),
+                seconds=seconds,
+                field=receptive_field.after(op, settings, fields, shape),
+            )
+            self.calls.append(call)
+            self._origins.remember(tensor, (call.name,), call.field)
+            if self._start == call.name:
+                tensor, replaced = self._start_here(tensor, written)
+                if replaced is not None:
+                    self._origins.remember(replaced, (call.name,), call.field)
+            if self._edges and tensor.requires_grad:
+                call.edge = get_gradient_edge(tensor)
+            if self._statistics != "none":
+                call.statistics = summarise(tensor, full=self._statistics == "full")
+            self._keeper.keep(call, tensor, index=len(self.calls) - 1, inside_wanted=inside_wanted)
+        if written is not None and parts:
+            self._origins.overwritten(written, (self.calls[-1].name,), self.calls[-1].field)
+        return replaced
+
+    @staticmethod
+    def _start_here(tensor: Tensor, written: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """A leaf of the autograd graph with a tensor's values, and what the model gets instead of that tensor.
+
+        The model gets a copy, since a leaf must not be overwritten. Where the operation has written in place, the model
+        may go on with any tensor that shares the memory; so the leaf's values are copied into that.
+        """
+        if written is not None and storage_of(written) == storage_of(tensor):
+            leaf = tensor.detach().clone().requires_grad_(True)
+            tensor.copy_(leaf)
+            return leaf, None
+        leaf = tensor.detach().requires_grad_(True)
+        return leaf, leaf.clone()
+
+    def _see_softmax(self, op: str, before: Tensor, after: Tensor, settings: Mapping[str, Any]) -> None:
+        dim = settings.get("dim")
+        if dim is None:  # torch's rule where a model does not say
+            dim = 0 if before.dim() in (0, 1, 3) else 1
+        if op == "sigmoid" or (isinstance(dim, int) and dim % max(before.dim(), 1) == min(1, before.dim() - 1)):
+            self.before_softmax = (weakref.ref(after), before, op)
+
+    def _hand_on(
+        self,
+        op: str,
+        settings: Mapping[str, Any],
+        arguments: list[Tensor],
+        parts: list[tuple[str, Tensor]],
+        parents: tuple[str, ...],
+        fields: tuple[ParentField, ...],
+        target: Tensor | None,
+    ) -> None:
+        """An edge: the results come from where the arguments come from."""
+        if not parents:
+            return
+        before = fields[0][1]
+        for _, tensor in parts:
+            shape = tuple(tensor.shape)
+            if self.input is not None and before[:1] == self.input.shape[:1] and shape[:1] != before[:1] and shape:
+                self.reshaped_batch = (op, before, shape, parents[-1])
+            if target is not None:  # `x.unsqueeze_(1)`: the same object with other dimensions
+                self._origins.remember(tensor, parents, None)
+            elif not any(tensor is argument for argument in arguments):
+                reach = receptive_field.after(op if op in MOVES else "getitem", settings, fields[:1], shape)
+                self._origins.remember(tensor, parents, reach)
+
+    def _next_name(self, name: str) -> str:
+        times = self._times_called.get(name, 0) + 1
+        return name if times == 1 else f"{name}#{times}"
+
+    def _call_name(self, name: str) -> str:
+        full = self._next_name(name)
+        self._times_called[name] = self._times_called.get(name, 0) + 1
+        return full
+
+    def note_output(self, output: Any) -> None:
+        """Note where the model's output comes from; to be called right after the pass."""
+        self.output_sites, _ = self._origins.parents([tensor for _, tensor in floating_tensors(output)])
+
+    def value(self, name: str) -> Tensor:
+        """The kept value of a site, attached to the autograd graph where `live` asks for it.
+
+        Raises:
+            SiteError: This pass has not come by the site, or its value was not kept.
+        """
+        for call in self.calls:
+            if call.name == name and call.value is not None:
+                return call.value
+        raise SiteError(f"this pass has no value of site {name!r}: the model took another way than before.")
+
+    def sites(self) -> tuple[Site, ...]:
+        """The recorded calls as sites, with the values as they were when each call returned."""
+        return tuple(call.site(index) for index, call in enumerate(self.calls))

@@ -1,0 +1,161 @@
+"""Who shares which pass: all methods and targets on one batch, in as few forwards and backwards as possible."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from pellucid.capture import passes
+from pellucid.capture.answers import Answer
+from pellucid.capture.asks import Combine, Facts, Method, Probe, Reads, Rules, Seen
+from pellucid.capture.passes import Spent
+from pellucid.capture.scores import Score
+from pellucid.errors import PellucidError
+from pellucid.methods.explanation import Explanation
+from pellucid.methods.finishing import Batch, finished
+from pellucid.methods.halving import Halving
+from pellucid.methods.parts import Cost
+from pellucid.methods.targets import Resolved, places_of, resolve
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """What one shared pass has found out."""
+
+    answer: Answer
+    facts: Facts
+    targets: list[list[Resolved]]
+    found: list[tuple[Sequence[Score], Tensor, Seen]]
+    forwards: int
+    backwards: int
+    seconds: float
+
+
+def explained(
+    batch: Batch, methods: Sequence[Method], targets: Sequence[str], room: Halving
+) -> list[list[list[Explanation]]]:
+    """For each item of a batch, for each method, one explanation per target.
+
+    Methods that combine what was read, and the scores of those that probe, share one forward pass and one backward
+    pass per target; each method with backward rules of its own needs a pass of its own. Where memory runs out, the
+    batch is halved.
+
+    Args:
+        batch: The items.
+        methods: The methods.
+        targets: The targets.
+        room: How many items fit into one pass.
+    """
+    ruling = [i for i, method in enumerate(methods) if isinstance(method, Rules)]
+    sharing = [i for i in range(len(methods)) if i not in ruling]
+    results: list[dict[int, list[Explanation]]] = [{} for _ in range(len(batch.tensor))]
+    for group in (sharing, *([i] for i in ruling)):
+        chosen = [methods[i] for i in group]
+        if not chosen:
+            continue
+        made = room.run(
+            len(batch.tensor),
+            lambda piece, chosen=chosen: _group(batch.part(piece), chosen, targets, room),  # type: ignore[misc]
+            words=lambda: _size_in_words(batch),
+        )
+        for item, by_method in enumerate(made):
+            results[item].update(zip(group, by_method, strict=True))
+    return [[by_method[i] for i in range(len(methods))] for by_method in results]
+
+
+def _group(
+    batch: Batch, methods: Sequence[Method], targets: Sequence[str], room: Halving
+) -> list[list[list[Explanation]]]:
+    """All explanations that one shared pass serves: per item, per method, per target."""
+    read = _read(batch, methods, targets)
+    share = read.seconds / len(methods)
+    results: list[list[list[Explanation]]] = [[] for _ in range(len(batch.tensor))]
+    for method in methods:
+        for by_target in results:
+            by_target.append([])
+        for resolved, (scores, values, seen) in zip(read.targets, read.found, strict=True):
+            started, spent = time.perf_counter(), Spent()
+            if isinstance(method, Probe):
+                parts = passes.run_probe(
+                    batch.model.module,
+                    batch.tensor,
+                    method,
+                    scores,
+                    seed=batch.seed,
+                    spent=spent,
+                    batch_size=room.size,
+                )
+            else:
+                parts = method.combine(seen, read.facts)
+            items = len(batch.tensor)
+            cost = Cost(
+                forwards=read.forwards + round(spent.forwards / items),
+                backwards=round(spent.backwards / items) if isinstance(method, Probe) else read.backwards,
+                seconds=(share / len(targets) + time.perf_counter() - started) / items,
+                device=str(batch.tensor.device),
+            )
+            made = finished(
+                batch,
+                method,
+                parts,
+                targets=resolved,
+                scores=values,
+                answer=read.answer,
+                facts=read.facts,
+                cost=cost,
+            )
+            for by_target, explanation in zip(results, made, strict=True):
+                by_target[-1].append(explanation)
+    return results
+
+
+def _read(batch: Batch, methods: Sequence[Method], targets: Sequence[str]) -> _Read:
+    """One forward pass, and one backward pass per target where a method wants slopes."""
+    spent, started = Spent(), time.perf_counter()
+    combining = [method for method in methods if isinstance(method, Combine)]
+    ruling = next((method.rule for method in methods if isinstance(method, Rules)), None)
+    found_out: list[list[Resolved]] = []
+
+    def reads(facts: Facts) -> Reads:
+        wanted = Reads(values=frozenset().union(*(places_of(target, facts) for target in targets)))
+        for method in combining:
+            wanted = wanted | method.reads(facts)
+        return wanted
+
+    def resolving(target: str) -> passes.Resolve:
+        def scores(logits: Tensor, facts: Facts) -> Sequence[Score]:
+            found_out.append(resolve(target, logits, facts, batch.model.class_names))
+            return [each.score for each in found_out[-1]]
+
+        return scores
+
+    answer, facts, found = passes.read(
+        batch.model.module,
+        batch.tensor,
+        reads=reads,
+        resolve=[resolving(target) for target in targets],
+        spent=spent,
+        ruling=ruling,
+    )
+    items = len(batch.tensor)
+    return _Read(
+        answer=answer,
+        facts=dataclasses.replace(facts, items=items),
+        targets=found_out,
+        found=found,
+        forwards=round(spent.forwards / items),
+        backwards=round(spent.backwards / items / len(targets)),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _size_in_words(batch: Batch) -> str:
+    """What one item takes, as far as one forward pass without derivatives can tell."""
+    words = f"one picture of {'×'.join(map(str, batch.tensor.shape[1:]))}"
+    try:
+        sites = passes.facts(batch.model.module, batch.tensor[:1]).sites
+    except (PellucidError, RuntimeError, MemoryError):
+        return words
+    return f"{words}, with {sum(site.nbytes for site in sites) / 1e6:.3g} MB of values at its sites,"
