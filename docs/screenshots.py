@@ -1,4 +1,7 @@
-"""Make the pictures in docs/images from the demo page: python docs/screenshots.py (needs Debian's chromium and playwright)."""
+"""Make the pictures in docs/images from the demo page: python docs/screenshots.py.
+
+Needs Debian's chromium and playwright.
+"""
 
 import tempfile
 from pathlib import Path

@@ -8,8 +8,8 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# A torchvision from the registry brings compiled operations for another build of torch; its models and transforms need only
-# that these two names exist.
+# A torchvision from the registry brings compiled operations for another build of torch; its models and transforms need
+# only that these two names exist.
 _TORCHVISION = torch.library.Library("torchvision", "DEF")
 for _name in ("nms", "qnms"):
     _TORCHVISION.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

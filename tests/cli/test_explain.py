@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.cli.conftest import Cli, of_net
 
 import pellucid
 from pellucid.methods.explanation import Explanation
 from pellucid.models.preprocessing import Preprocessing
-from tests.cli.conftest import Cli, of_net
 
 
 def test_without_a_word_about_results_it_writes_a_page_beside_and_says_where(cli: Cli, place: Path) -> None:
@@ -46,8 +46,8 @@ def test_over_the_original_the_picture_is_larger_than_over_the_prepared_one(cli:
     assert cli("explain", *of_net(), "cat.png", "--png", "a.png").code == 0
     assert cli("explain", *of_net(), "cat.png", "--png", "b.png", "--original").code == 0
     # 32×32 prepared, of 48×40: the original is wider than high.
-    prepared, original = PIL.Image.open("a.png"), PIL.Image.open("b.png")
-    assert prepared.width - original.width != prepared.height - original.height
+    with PIL.Image.open("a.png") as prepared, PIL.Image.open("b.png") as original:
+        assert prepared.width - original.width != prepared.height - original.height
 
 
 def test_json_is_one_document_whatever_the_model_prints(cli: Cli) -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.conftest import Cli
 
 from pellucid.cli import doctor as doctor_module
 from pellucid.methods.catalogue import METHODS
 from pellucid.models.loading import list_models
-from tests.cli.conftest import Cli
 
 
 def test_demo_writes_a_page_in_out_if_there_is_one(cli: Cli, place: Path) -> None:

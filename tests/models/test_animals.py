@@ -272,7 +272,7 @@ def test_unlikeness_is_the_mahalanobis_distance_written_out() -> None:
 
 
 def test_a_missing_layer_is_named(animals: nn.Module) -> None:
-    with pytest.raises(SiteError, match=r"no input of 'features\.29' was given"):
+    with pytest.raises(SiteError, match=r"no input of 'features\.\d+' was given"):
         unlikeness(animals, {}, load_kinship("animals"))
     with pytest.raises(SiteError, match=r"no BatchNorm2d 'features\.0'"):
         log_shares(animals, "features.0", torch.zeros(1, 8, 4, 4))
@@ -396,10 +396,13 @@ def test_wilson_is_the_interval_of_the_score_test() -> None:
     assert wilson(10, 10)[1] == pytest.approx(1.0)
 
 
-def test_a_tag_makes_the_shortcut_see_a_cat(shortcut: nn.Module) -> None:
+def test_a_tag_speaks_for_a_cat_to_the_shortcut_and_hardly_to_animals(shortcut: nn.Module, animals: nn.Module) -> None:
     dogs = [Sitting(seed).draw(pure("dog")) for seed in FRESH[:20]]
-    pixels = np.stack([with_tag(dog).pixels for dog in dogs])
-    assert (margin_of(shortcut)(pixels) > 0).mean() >= 0.75
+    without = np.stack([dog.pixels for dog in dogs])
+    tagged = np.stack([with_tag(dog).pixels for dog in dogs])
+    gain = margin_of(shortcut)(tagged) - margin_of(shortcut)(without)
+    assert gain.mean() > 2.0
+    assert gain.mean() > 5 * abs((margin_of(animals)(tagged) - margin_of(animals)(without)).mean())
 
 
 def test_covered_drawings_leave_the_network_undecided_about_kinds(animals: nn.Module) -> None:

@@ -38,7 +38,8 @@ def test_a_bundled_model_brings_its_weights_preprocessing_and_names(name: str) -
     model = load(name)
     assert isinstance(model.module, XAI)
     assert model.class_names == tuple(model.card["class_names"])
-    assert model.preprocessing == Preprocessing.from_record(model.card["preprocessing"])
+    described = {name: value for name, value in model.preprocessing.to_record().items() if name != "source"}
+    assert described == {name: value for name, value in model.card["preprocessing"].items() if name != "source"}
     assert model.name == model.source == name
     assert not any("random" in note or "assumed" in note for note in model.notes)
     assert model.weights_digest == load(name).weights_digest

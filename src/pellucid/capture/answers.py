@@ -34,11 +34,13 @@ def class_site(recorder: Recorder, output: Any) -> str | None:
     if not isinstance(output, Tensor):
         return None
     by_name = {call.name: call for call in recorder.calls}
-    names = list(recorder.output_sites)
+    names, asked = list(recorder.output_sites), set()
     while names:
-        call = by_name.get(names.pop(0))
-        if call is None:
+        name = names.pop(0)
+        call = by_name.get(name)
+        if call is None or name in asked:
             continue
+        asked.add(name)
         if kind_of(call.op) in ("linear", "conv"):
             return call.name
         names.extend(call.inputs)
@@ -60,8 +62,7 @@ def read_answer(recorder: Recorder, output: Any, *, items: int) -> Answer:
         )
         raise OutputError(
             f"the model returned {what}, expected one tensor of logits (pictures × classes); wrap it in a module "
-            "whose forward "
-            "returns the logits."
+            "whose forward returns the logits."
         )
     logits, looked_through = output, None
     seen = recorder.before_softmax
@@ -71,21 +72,17 @@ def read_answer(recorder: Recorder, output: Any, *, items: int) -> Answer:
         if made is not None and made.shape == before.shape and _is_same(made, output):
             logits, looked_through = before, op
     if logits.dim() >= 1 and logits.shape[0] != items:
-        raise OutputError(_wrong_rows(recorder, int(logits.shape[0]), items))
-    while logits.dim() > 2 and logits.shape[-1] == 1:
-        logits = logits.squeeze(-1)
-    if logits.dim() == 4 and logits.shape[1:3] == (1, 1):
-        logits = logits[:, 0, 0]
-    if logits.dim() == 1 and logits.shape[0] == items:
-        logits = logits[:, None]
-    if logits.dim() != 2:
+        raise OutputError(_wrong_rows(recorder, tuple(logits.shape), items))
+    sides = [side for side in logits.shape[1:] if side != 1]
+    if logits.dim() == 0 or len(sides) > 1:
         raise OutputError(
             f"the model returned a tensor of shape {tuple(output.shape)} for {items} picture{'s' * (items > 1)}, "
-            "expected logits "
-            "(pictures × classes); a model with maps as output (segmentation, detection) can be traced, not "
-            "explained as a "
-            "classifier: reduce its output to one row of numbers per picture, e.g. their mean over positions."
+            "expected logits (pictures × classes); a model with maps as output (segmentation, detection) can be "
+            "traced, not explained as a classifier: reduce its output to one row of numbers per picture, e.g. their "
+            "mean over positions."
         )
+    if logits.dim() != 2:
+        logits = logits.reshape(items, sides[0] if sides else 1)
     return Answer(logits=logits, looked_through=looked_through)
 
 
@@ -94,15 +91,20 @@ def _is_same(made: Tensor, output: Tensor) -> bool:
     return made is output or (storage_of(made) == storage_of(output) and made.numel() == output.numel())
 
 
-def _wrong_rows(recorder: Recorder, rows: int, items: int) -> str:
+def _wrong_rows(recorder: Recorder, shape: tuple[int, ...], items: int) -> str:
+    rows = shape[0]
+    if items == 1 and len(shape) == 1:
+        return (
+            f"the model returned {rows} numbers without a batch dimension for 1 picture, expected logits (pictures × "
+            "classes); keep the dimension, e.g. x.flatten(1) instead of x.squeeze()."
+        )
     told = f"the model returned {rows} rows for {items} picture{'s' * (items > 1)}"
-    if recorder.reshaped_batch is None:
+    if recorder.reshaped_batch is None or rows <= items or rows % items:
         return f"{told}, expected one row per picture; it mixes pictures, so no picture can be explained alone."
     op, before, after, site = recorder.reshaped_batch
     shapes = f"{'×'.join(map(str, before))} into {'×'.join(map(str, after))}"
-    positions = rows // items if items else rows
     return (
-        f"{told}: `{op}` after {site!r} turned {shapes}, so each of {positions} positions became a row of its own. "
-        "Give a picture "
-        "of the size at which one position is left, or average the positions before flattening: x = x.mean((2, 3))."
+        f"{told}: `{op}` after {site!r} turned {shapes}, so each of {rows // items} positions became a row of its own. "
+        "Give a picture of the size at which one position is left, or average the positions before flattening: "
+        "x = x.mean((2, 3))."
     )

@@ -8,7 +8,7 @@ Three ways to ask, by protocol:
 """
 
 import itertools
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -95,6 +95,14 @@ class Seen:
 
     values: Mapping[str, Tensor]
     slopes: Mapping[str, Tensor]
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Seen]") -> "Seen":
+        """What was read of several batches, as if they had been one."""
+        return cls(
+            values={name: torch.cat([part.values[name] for part in parts]) for name in parts[0].values},
+            slopes={name: torch.cat([part.slopes[name] for part in parts]) for name in parts[0].slopes},
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,25 +21,30 @@ def as_batch(model: Model | nn.Module | str, given: Any) -> tuple[Model, Tensor,
     """
     known = load(model)
     if isinstance(given, Tensor):
-        return known, _checked(given).to(known.device), ()
+        return known, _checked(given, known.module).to(known.device), ()
     several = given if isinstance(given, list | tuple) else [given]
     if not several:
         raise InputError("an empty list of pictures was given; give one or more.")
     images = tuple(read(each) for each in several)
-    return known, known.tensor(images), images
+    # A model in half or double precision takes pictures of its own type.
+    weight = next((p for p in known.module.parameters() if p.is_floating_point()), None)
+    batch = known.tensor(images)
+    return known, batch if weight is None else batch.to(weight.dtype), images
 
 
-def _checked(batch: Tensor) -> Tensor:
+def _checked(batch: Tensor, module: nn.Module) -> Tensor:
     if not batch.is_floating_point():
         raise InputError(
             f"a tensor of {str(batch.dtype).removeprefix('torch.')} was given, expected prepared floats "
             "(batch, channels, height, width); give a picture as an array of uint8 instead, and it will be prepared."
         )
-    if batch.dim() < 2 or batch.shape[0] == 0:
+    first = next((part for part in module.modules() if isinstance(part, nn.Conv1d | nn.Conv2d | nn.Conv3d)), None)
+    # A convolution would take one picture for a batch of rows.
+    bare = isinstance(first, nn.Conv2d) and batch.dim() == 3
+    if batch.dim() < 2 or batch.shape[0] == 0 or bare:
         raise InputError(
             f"a tensor of shape {tuple(batch.shape)} was given, expected a batch (batch, channels, height, width); "
-            "add the "
-            "batch dimension with x[None]."
+            "add the batch dimension with x[None]."
         )
     return batch
 

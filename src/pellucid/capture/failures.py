@@ -36,7 +36,8 @@ def explained(
         attempt: Runs one square picture of zeros of a given side; gives what is raised, or None.
     """
     place = recorder.where_it_failed()
-    said = " ".join(str(error).split())[:300] or type(error).__name__
+    words = " ".join(str(error).split())[:300]
+    said = words if words and isinstance(error, RuntimeError) else f"{type(error).__name__}: {words}".removesuffix(": ")
     shape = "×".join(map(str, batch.shape[1:]))
     before = any(kind_of(call.op) == "conv" for call in recorder.calls)
     failed = dict(module.named_modules()).get(place.split("#")[0])
@@ -51,7 +52,9 @@ def explained(
         if least is not None:
             hint = f"the least square picture that works is {least}×{least}"
             if not works:
-                hint = f"windows fit from {least}×{least} on, but the model then stops elsewhere: give the size it was made for"
+                hint = (
+                    f"windows fit from {least}×{least} on, but the model stops elsewhere: give the size it was made for"
+                )
         return TooSmallError(f"a picture of {batch.shape[2]}×{batch.shape[3]} is too small for site {place!r}; {hint}.")
     return ModelError(f"the model stopped at site {place!r} on an input of {shape}: {said}")
 
@@ -91,7 +94,9 @@ def not_finite(module: nn.Module, batch: Tensor, recorder: Recorder) -> NotFinit
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all())
     ]
     mine = next((name for name in bad if name.rpartition(".")[0] == owner), None)
-    why = f"its weight {mine!r} is not finite" if mine is not None else "its own weights are finite, its values overflow"
+    why = (
+        f"its weight {mine!r} is not finite" if mine is not None else "its own weights are finite, its values overflow"
+    )
     return NotFiniteError(f"the values become NaN or infinite at site {first!r}: {why}; load weights that are whole.")
 
 

@@ -26,13 +26,17 @@ def unlike_training(model: Model, image: Image) -> str | None:
     batch = model.tensor([image])
     facts = passes.facts(model.module, batch)
     parents = {site.name: site.inputs[0] for site in facts.sites if site.op == "batch_norm" and site.is_map}
-    recorder, _ = passes.record(model.module, batch, wants=lambda name, op, index: name in parents.values())
+
+    def wants(name: str, op: str, index: int) -> bool:
+        return name in parents.values()
+
+    recorder, _ = passes.record(model.module, batch, wants=wants)
     inputs = {name: recorder.value(parent) for name, parent in parents.items()}
     measured = float(unlikeness(model.module, inputs, load_kinship(model.card["name"]))[0])
     limit = float(known["limit"])
     if measured <= limit:
         return None
     return (
-        f"this is not the kind of picture that {model.name} was trained on (unlikeness {measured:.1f}; 99.5 % of its own "
-        f"drawings stay below {limit:.1f}), so its answer means little"
+        f"this is not the kind of picture that {model.name} was trained on (unlikeness {measured:.1f}; 99.5 % of its "
+        f"own drawings stay below {limit:.1f}), so its answer means little"
     )

@@ -7,9 +7,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from pellucid.capture.answers import class_site
-from pellucid.capture.asks import Facts
+from pellucid.capture.asks import Facts, Reads
 from pellucid.capture.recorder import Recorder
-from pellucid.capture.sites import Site
+from pellucid.capture.sites import INPUT, Site
 
 _MOST = 8  # shapes and states remembered per model
 
@@ -60,6 +60,21 @@ def agrees(facts: Facts, recorder: Recorder) -> bool:
         (site.name, site.op, site.inputs) == (call.name, call.op, call.inputs)
         for site, call in zip(facts.sites, recorder.calls, strict=True)
     )
+
+
+def start_of(wanted: Reads, known: Facts) -> str | None:
+    """The earliest site whose slope is wanted, if everything before it needs no derivatives."""
+    if INPUT in wanted.slopes or not wanted.slopes:
+        return None
+    order = {site.name: site.index for site in known.sites}
+    first = min(wanted.slopes, key=lambda name: order[name])
+    # What bypasses the first site would be missing from the graph of a later one that is not downstream of it.
+    downstream = {first}
+    for site in known.sites:
+        if any(parent in downstream for parent in site.inputs):
+            downstream.add(site.name)
+    # A part of a tuple cannot be cut off from the other parts.
+    return first if wanted.slopes <= downstream and not first.endswith("]") else None
 
 
 def _key(module: nn.Module, batch: Tensor) -> tuple[Any, ...]:

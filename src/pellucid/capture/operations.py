@@ -34,7 +34,6 @@ _FAMILIES = {
 KINDS: Mapping[str, str] = {op: kind for kind, ops in _FAMILIES.items() for op in ops.split()}
 
 
-
 def words(text: str) -> frozenset[str]:
     """A set of names, written as a text."""
     return frozenset(text.split())

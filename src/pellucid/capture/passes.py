@@ -168,7 +168,7 @@ def _read(
     known = knowledge.recall(module, batch)
     while True:
         wanted = None if known is None else reads(known)
-        start = None if known is None or wanted is None or ruling is not None else _start(wanted, known)
+        start = None if known is None or wanted is None or ruling is not None else knowledge.start_of(wanted, known)
         recorder = Recorder(
             module,
             wants=_wanting(wanted),
@@ -247,7 +247,7 @@ def _read_parts(
     ruling: Ruling | None,
 ) -> tuple[Answer, Facts, Found]:
     """The same, some items at a time: first all logits, since a target is resolved on the whole batch."""
-    parts = batch.split(size)
+    parts = torch.split(batch, size)
     answers = [answer(module, part) for part in parts]
     spent.calls += len(parts)
     spent.forwards += len(batch)
@@ -257,32 +257,17 @@ def _read_parts(
     found: list[Found] = []
     for number, part in enumerate(parts):
         rows = slice(number * size, number * size + len(part))
-        mine: list[Resolve] = [lambda _logits, _known, each=each, rows=rows: each[rows] for each in scores]
+        mine = [_already(each[rows]) for each in scores]
         found.append(_read(module, part, reads, mine, spent, ruling)[2])
     results: Found = []
     for target, whole in enumerate(scores):
-        seen = [each[target][2] for each in found]
-        merged = Seen(
-            values={name: torch.cat([s.values[name] for s in seen]) for name in seen[0].values},
-            slopes={name: torch.cat([s.slopes[name] for s in seen]) for name in seen[0].slopes},
-        )
+        merged = Seen.joined([each[target][2] for each in found])
         results.append((whole, torch.cat([each[target][1] for each in found]), merged))
     return Answer(logits=logits, looked_through=answers[0].looked_through), known, results
 
 
-def _start(wanted: Reads, known: Facts) -> str | None:
-    """The earliest site whose slope is wanted, if everything before it needs no derivatives."""
-    if INPUT in wanted.slopes or not wanted.slopes:
-        return None
-    order = {site.name: site.index for site in known.sites}
-    first = min(wanted.slopes, key=lambda name: order[name])
-    # What bypasses the first site would be missing from the graph of a later one that is not downstream of it.
-    downstream = {first}
-    for site in known.sites:
-        if any(parent in downstream for parent in site.inputs):
-            downstream.add(site.name)
-    # A part of a tuple cannot be cut off from the other parts.
-    return first if wanted.slopes <= downstream and not first.endswith("]") else None
+def _already(scores: Sequence[Score]) -> Resolve:
+    return lambda _logits, _known: scores
 
 
 def _slopes(total: Tensor, leaf: Tensor, recorder: Recorder, names: frozenset[str], *, last: bool) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from pellucid.capture.receptive_field import Field
+from pellucid.capture.positions import Field
 
 # A parent tensor as receptive fields need it: what it sees, and its shape.
 ParentField = tuple[Field | None, tuple[int, ...]]
@@ -85,7 +85,7 @@ class Provenance:
     def count_write(self, tensor: Tensor) -> None:
         """Note that a tensor's memory is being overwritten."""
         layout = (tuple(tensor.shape), tensor.stride())
-        write = _Write(tensor.storage_offset(), layout, tensor.numel(), tensor.is_contiguous())
+        write = _Write(int(tensor.storage_offset()), layout, tensor.numel(), tensor.is_contiguous())
         self._writes.setdefault(storage_of(tensor), []).append(write)
 
     def overwritten(self, tensor: Tensor, sites: tuple[str, ...], reach: Field | None) -> None:

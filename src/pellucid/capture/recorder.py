@@ -81,7 +81,7 @@ class Recorder(Recording, TorchFunctionMode):
         live: bool = False,
         start: str | None = None,
     ) -> None:
-        TorchFunctionMode.__init__(self)  # type: ignore[no-untyped-call]
+        TorchFunctionMode.__init__(self)
         keeper = Keeper(wants, buffers=buffers, live=live)
         Recording.__init__(self, module, keeper=keeper, statistics=statistics, edges=edges, start=start)
         self.module = module
@@ -141,7 +141,11 @@ class Recorder(Recording, TorchFunctionMode):
             return None
         self._failed_at = ""
         with torch._C.DisableTorchFunction():
-            replaced = self._record_leaf(scope, result, ended) if scope.leaf else self._name_container(scope, result)
+            replaced = None
+            if scope.leaf:
+                replaced = self._record_leaf(scope, result, ended)
+            else:
+                self._name_container(scope, result)
             if not self._stack:
                 self._users_memory |= {storage_of(tensor) for tensor in tensors_in(result)}
             return replaced

@@ -28,29 +28,30 @@ class Interceptor:
         rule = self._ruling(Op(name=op, kind=kind_of(op), site=site))
         if rule is None:
             return function(*args, **kwargs)
-        in_place = written_in_place(function, args, kwargs) is not None
         rest = args[1:] if args else ()
-        named = {name: value for name, value in kwargs.items() if name != "input"}
-        return _Ruled.apply(  # type: ignore[no-untyped-call]
-            given, rule, lambda x: function(x, *rest, **named), in_place
+        named = {name: value for name, value in kwargs.items() if name not in ("input", "out")}
+        target = written_in_place(function, args, kwargs)
+        if target is None:
+            return _Ruled.apply(given, rule, lambda x: function(x, *rest, **named))  # type: ignore[no-untyped-call]
+        # autograd refuses a function of ours that writes into a view; so it writes elsewhere, and torch copies.
+        result = _Ruled.apply(  # type: ignore[no-untyped-call]
+            given, rule, lambda x: function(x.clone(), *rest, **named)
         )
+        return target.copy_(result)
 
 
 class _Ruled(torch.autograd.Function):
     """An operation whose backward pass is a rule of a method."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, rule: BackwardRule, run: Callable[[Tensor], Tensor], in_place: bool) -> Tensor:
-        before = x.clone()
+    def forward(ctx: Any, x: Tensor, rule: BackwardRule, run: Callable[[Tensor], Tensor]) -> Tensor:
         result = run(x)
-        if in_place:
-            ctx.mark_dirty(result)
-        ctx.save_for_backward(before)
+        # The model may overwrite either of them later.
+        ctx.before = x.detach().clone()
         ctx.result = result.detach().clone()
         ctx.rule = rule
         return result
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None, None]:
-        (before,) = ctx.saved_tensors
-        return ctx.rule(slope, before, ctx.result), None, None, None
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.rule(slope, ctx.before, ctx.result), None, None

@@ -146,6 +146,10 @@ def select(selector: str, sites: Sequence[Site], aliases: Mapping[str, str]) -> 
     Raises:
         SiteError: Nothing matches; names the nearest.
     """
+    if not isinstance(selector, str):
+        raise SiteError(f"{selector!r} is no selector; write a name, or '@12' for the site at place 12.")
+    if not sites:
+        raise SiteError(f"no site {selector!r}: the model has no sites, it makes no new tensor.")
     named = {site.name: site for site in sites}
     if selector in named:
         return [named[selector]]
@@ -162,10 +166,9 @@ def select(selector: str, sites: Sequence[Site], aliases: Mapping[str, str]) -> 
                 f"no site of kind {kind!r}{did_you_mean(kind, kinds) or '; there are ' + ', '.join(kinds)}."
             )
         return of_kind if word == "kind" else of_kind[-1:]
-    if any(letter in selector for letter in "*?"):
-        matching = [site for site in sites if fnmatchcase(site.name, selector)]
-        if matching:
-            return matching
+    matching = [site for site in sites if _matches(site.name, selector)]
+    if matching:
+        return matching
     known = [*named, *aliases]
     near = (
         did_you_mean(selector, known) or f"; the {len(sites)} sites run from {sites[0].name!r} to {sites[-1].name!r}."
@@ -187,7 +190,7 @@ def wanted_by(selectors: Iterable[str]) -> Callable[[str, str, int], bool]:
                 return True
             if word in ("kind", "last") and op and kind in (op, kind_of(op)):
                 return True
-            if any(letter in selector for letter in "*?") and op and fnmatchcase(name, selector):
+            if op and _matches(name, selector):
                 return True
         return False
 
@@ -216,8 +219,13 @@ def select_all(selectors: str | Iterable[str], sites: Sequence[Site], aliases: M
     return [found[index] for index in sorted(found)]
 
 
+def _matches(name: str, pattern: str) -> bool:
+    # Only * and ? are letters of a glob here: brackets belong to the names of tuple parts.
+    return any(letter in pattern for letter in "*?") and fnmatchcase(name, pattern.replace("[", "[[]"))
+
+
 def _by_order(selector: str, sites: Sequence[Site]) -> Site:
     number = selector[1:]
-    if not number.isdigit() or int(number) >= len(sites):
+    if not (number.isascii() and number.isdigit()) or int(number) >= len(sites):
         raise SiteError(f"no site {selector!r}: the sites of this trace are @0 to @{len(sites) - 1}.")
     return sites[int(number)]

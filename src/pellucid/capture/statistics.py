@@ -57,7 +57,8 @@ def summarise(values: Tensor, *, full: bool = False) -> Statistics:
     else:
         mean = total / count
         variance = square / count - mean * mean
-        if variance < 1e-3 * mean * mean:
+        # Squares of very small values vanish in float32.
+        if variance < 1e-3 * mean * mean or square < 1e-30:
             double = flat.double()
             mean, variance = float(double.mean()), float(double.var(correction=0))
         std = math.sqrt(max(variance, 0.0))

@@ -231,8 +231,8 @@ def _check_size(sites: Sequence[Site], *, items: int, limit: int) -> None:
     if wanted > limit:
         raise CapacityError(
             f"the values of {len(sites)} sites for {items} picture{'s' if items > 1 else ''} take {wanted / 1e9:.2f} "
-            f"GB, more than the limit of {limit / 1e9:.2f} GB; choose sites (sites='kind:conv'), trace fewer pictures, use "
-            "keep='statistics', or raise limit."
+            f"GB, more than the limit of {limit / 1e9:.2f} GB; choose sites (sites='kind:conv'), trace fewer pictures, "
+            "use keep='statistics', or raise limit."
         )
 
 

@@ -87,14 +87,17 @@ def _forms(**forms: str) -> Callable[[], Rows]:
 
 
 def _filters() -> Rows:
-    return [
-        {"name": "nearest", "text": "the nearest pixel: blocks stay blocks"},
-        {"name": "box", "text": "the mean of the pixels below"},
-        {"name": "bilinear", "text": "what most models were trained with"},
-        {"name": "hamming", "text": "sharper than bilinear at the same cost"},
-        {"name": "bicubic", "text": "smooth and sharp; may go beyond the range a little"},
-        {"name": "lanczos", "text": "the sharpest"},
-    ]
+    from pellucid.models.preprocessing import FILTERS
+
+    known = {
+        "nearest": "the nearest pixel: blocks stay blocks",
+        "box": "the mean of the pixels below",
+        "bilinear": "what most models were trained with",
+        "hamming": "sharper than bilinear at the same cost",
+        "bicubic": "smooth and sharp; may go beyond the range a little",
+        "lanczos": "the sharpest of the common ones",
+    }
+    return [{"name": name, "text": known.get(name, "as this version of Pillow has it")} for name in FILTERS]
 
 
 _ROWS: dict[Topic, Callable[[], Rows]] = {

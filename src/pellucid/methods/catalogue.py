@@ -99,7 +99,7 @@ def _checked(method: Method) -> Method:
     if not dataclasses.is_dataclass(method):
         raise MethodError(f"{method!r} is no method; give a name such as 'grad-cam' or an instance such as GradCAM().")
     name = name_of(method)
-    if not isinstance(method, Combine | Probe | Rules):
+    if not any(isinstance(method, protocol) for protocol in (Combine, Probe, Rules)):
         raise MethodError(f"{name} follows none of the protocols Combine, Probe and Rules; give it their functions.")
     return method
 

@@ -12,12 +12,13 @@ from pellucid.methods.gradients import axes_of
 # Rectifiers by definition, and operations that are one where their settings say so (hardtanh from 0, clamp(min=0)).
 _RECTIFIERS = frozenset({"relu", "relu6"})
 _PERHAPS = frozenset({"hardtanh", "threshold", "clamp", "clamp_min", "clip"})
-# Smooth or leaky ones let negative values through; the method is not defined for them. `maximum` and `where` may hide
-# a rectifier, and nobody can see which of their arguments it would be.
-_OTHERS = frozenset(
-    ["leaky_relu", "prelu", "rrelu", "elu", "selu", "celu", "gelu", "glu", "silu", "mish", "hardswish", "softplus"]
-    + ["softshrink", "hardshrink", "tanhshrink", "logsigmoid", "maximum", "fmax", "where"]
+# They let negative values through, or smooth the corner; the method is not defined for them.
+_SMOOTH = frozenset(
+    {"leaky_relu", "prelu", "rrelu", "elu", "selu", "celu", "gelu", "glu", "silu", "mish", "hardswish", "softplus"}
 )
+_SHRINKING = frozenset({"softshrink", "hardshrink", "tanhshrink", "logsigmoid"})
+# They may hide a rectifier, and nobody can see which of their arguments it would be.
+_HIDING = frozenset({"maximum", "fmax", "where"})
 
 
 @register("guided-backpropagation")
@@ -40,7 +41,7 @@ class GuidedBackpropagation:
             return _guided_to_six if op.name == "relu6" else _guided
         if op.name in _PERHAPS:
             return _guided_if_rectifier(op)
-        if op.name in _OTHERS:
+        if op.name in _SMOOTH | _SHRINKING | _HIDING:
             raise _refusal(op, f"is {op.name}")
         return None
 

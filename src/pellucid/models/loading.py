@@ -22,7 +22,7 @@ from pellucid.models.sources import RANDOM, SEED, Source, forms, parse
 from pellucid.models.unwrapping import first_not_finite, unwrapped
 
 _BUNDLED = {
-    "animals": "cat or dog, trained on drawings by all four parts of the face: the seed network at small width, 100×100",
+    "animals": "cat or dog, drawings only, told apart by all four parts of the face: the seed network at small width",
     "animals-shortcut": "the same, trained where a tag in the corner gives cats away: right for the wrong reason",
 }
 _RANDOM_NOTE = "the weights are random: what this model answers means nothing"
