@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pellucid.models.loading import load as load
     from pellucid.models.model import Model as Model
     from pellucid.models.preprocessing import Preprocessing as Preprocessing
+    from pellucid.pages.report import report as report
 
 __version__ = "0.1.0"
 
@@ -36,6 +37,7 @@ _HOMES = {
     "explain_many": "pellucid.methods.explaining",
     "load": "pellucid.models.loading",
     "read": "pellucid.inputs.reading",
+    "report": "pellucid.pages.report",
     "trace": "pellucid.capture.trace",
     "watch": "pellucid.capture.watching",
 }

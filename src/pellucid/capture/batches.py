@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
 from pellucid.errors import InputError
@@ -47,8 +45,3 @@ def _checked(batch: Tensor, module: nn.Module) -> Tensor:
             "add the batch dimension with x[None]."
         )
     return batch
-
-
-def as_float32(array: np.ndarray) -> Tensor:
-    """A float32 tensor that shares nothing with the array."""
-    return torch.tensor(array, dtype=torch.float32)

@@ -55,7 +55,12 @@ def record(
     """
     recorder = Recorder(module, wants=wants, statistics=statistics)
     with undisturbed(module), torch.no_grad():
-        output = _forward(module, batch, recorder)
+        try:
+            output = _forward(module, batch, recorder)
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error) and len(batch) == 1:
+                raise too_large(batch, knowledge.recall(module, batch), error) from error
+            raise
     return recorder, output
 
 

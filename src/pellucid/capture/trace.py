@@ -1,5 +1,6 @@
 """A trace: the dataflow graph of one forward pass, with the values or the statistics of every site."""
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -7,11 +8,12 @@ from html import escape
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pellucid import archive
-from pellucid.capture import passes
+from pellucid.capture import knowledge, passes
 from pellucid.capture.batches import as_batch
 from pellucid.capture.receptive_field import ReceptiveField
 from pellucid.capture.sites import Site, select, select_all, select_one
@@ -102,12 +104,11 @@ class Trace:
         Returns:
             The path of the JSON file.
         """
-        arrays = {
-            f"site {s.index}": s.values.detach().cpu().float().numpy() for s in self.sites if s.values is not None
-        }
+        arrays = {f"site {s.index}": _array(s.values) for s in self.sites if s.values is not None}
         if self.output is not None:
-            arrays["output"] = self.output.detach().cpu().float().numpy()
+            arrays["output"] = _array(self.output)
         record = {
+            "output": None if self.output is None else [_word(self.output.dtype), list(self.output.shape)],
             "sites": self.rows(),
             "aliases": dict(self.aliases),
             "model": self.model,
@@ -120,7 +121,7 @@ class Trace:
 
     @classmethod
     def load(cls, path: str | Path) -> "Trace":
-        """Read a saved trace. Values that were not float32 come back as float32 with their type noted in `dtype`.
+        """Read a saved trace; values come back as they were, settings that are no JSON as text.
 
         Raises:
             ArchiveError: The files are missing, damaged or no trace.
@@ -128,7 +129,7 @@ class Trace:
         record, arrays = archive.read(path, kind="trace")
         try:
             sites = tuple(_site(row, arrays.get(f"site {row['index']}")) for row in record["sites"])
-            output = torch.from_numpy(arrays["output"]) if "output" in arrays else None
+            output = None if record["output"] is None else _tensor(arrays["output"], *record["output"])
             return cls(
                 sites=sites,
                 aliases=record["aliases"],
@@ -139,7 +140,7 @@ class Trace:
                 keep=record["keep"],
                 seconds=record["seconds"],
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             raise ArchiveError(f"{path} is no complete trace ({error!r}); trace again and save it.") from error
 
     def __repr__(self) -> str:
@@ -191,33 +192,35 @@ def trace(
     """
     if keep not in get_args(Keep):
         raise SettingError("keep", given=keep, expected="'values', 'statistics' or 'full'")
-    known, batch, _ = as_batch(model, input)
-    chosen: set[str] | None = None
-    if keep == "values":
-        facts = passes.facts(known.module, batch)
-        selected = facts.sites if sites is None else select_all(sites, facts.sites, facts.aliases)
-        chosen = {site.name for site in selected}
-        _check_size(selected, items=len(batch), limit=limit)
-
-    def wants(name: str, op: str, index: int) -> bool:
-        return chosen is not None and name in chosen
-
-    started = time.perf_counter()
-    recorder, output = passes.record(
-        known.module,
-        batch,
-        wants=None if chosen is None else wants,
-        statistics=SUMMARY[keep],
-    )
+    loaded, batch, _ = as_batch(model, input)
+    known = passes.facts(loaded.module, batch)
+    while True:
+        chosen = known.sites if sites is None else select_all(sites, known.sites, known.aliases)
+        if keep == "values":
+            _check_size(chosen, items=len(batch), limit=limit)
+        names = {site.name for site in chosen}
+        started = time.perf_counter()
+        recorder, output = passes.record(
+            loaded.module,
+            batch,
+            wants=(lambda name, *_, names=names: name in names) if keep == "values" else None,
+            statistics=SUMMARY[keep],
+        )
+        seconds = time.perf_counter() - started
+        if knowledge.agrees(known, recorder):
+            break
+        # The model chose another way for this batch than for its first picture; what is wanted is chosen anew.
+        knowledge.forget(loaded.module)
+        known = knowledge.remember(loaded.module, batch, recorder, output)
     return Trace(
         sites=recorder.sites(),
         aliases=dict(recorder.aliases),
-        model=known.name,
-        weights_digest=known.weights_digest,
+        model=loaded.name,
+        weights_digest=loaded.weights_digest,
         input_shape=tuple(batch.shape),
         output=output.detach() if isinstance(output, Tensor) else None,
         keep=keep,
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
     )
 
 
@@ -270,7 +273,8 @@ def _site(row: Mapping[str, Any], values: Any) -> Site:
             "shape": tuple(row["shape"]),
             "receptive_field": None if field is None else ReceptiveField(**{k: tuple(v) for k, v in field.items()}),
             "statistics": None if statistics is None else Statistics(**statistics),
-            "values": None if values is None else torch.from_numpy(values),
+            "settings": {name: _tuples(value) for name, value in row["settings"].items()},
+            "values": None if values is None else _tensor(values, row["dtype"], row["shape"]),
         }
     )
 
@@ -278,7 +282,28 @@ def _site(row: Mapping[str, Any], values: Any) -> Site:
 def _is_json(value: object) -> bool:
     if isinstance(value, list | tuple):
         return all(_is_json(item) for item in value)
-    return value is None or isinstance(value, bool | int | float | str)
+    return value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _tuples(value: Any) -> Any:
+    """JSON has lists only; settings are tuples."""
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _word(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _array(values: Tensor) -> np.ndarray:
+    values = values.detach().cpu()
+    # numpy has no bfloat16 and no float8; float32 holds both exactly.
+    exact = (torch.float16, torch.float32, torch.float64)
+    return (values.float() if values.is_floating_point() and values.dtype not in exact else values).numpy()
+
+
+def _tensor(values: np.ndarray, dtype: str, shape: Sequence[int]) -> Tensor:
+    # The archive's arrays have one dimension or more; a number comes back as one by its shape.
+    return torch.from_numpy(values).to(getattr(torch, dtype)).reshape(tuple(shape))
 
 
 __all__ = ["LIMIT", "Keep", "Trace", "select", "size_of", "trace"]

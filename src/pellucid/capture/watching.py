@@ -8,7 +8,7 @@ from torch import nn
 from pellucid.capture.recorder import Recorder
 from pellucid.capture.sites import Site, select_all, select_one, wanted_by
 from pellucid.capture.trace import SUMMARY, Keep
-from pellucid.errors import SettingError, SiteError
+from pellucid.errors import ModelError, SettingError, SiteError
 from pellucid.models.loading import load
 from pellucid.models.model import Model
 
@@ -65,8 +65,7 @@ def watch(
     """See the sites of a model while your own code runs it.
 
     The model runs as it is: in its own mode, with or without gradients, under autocast. Values are detached. The
-        hooks are gone when the
-    block ends, also after an exception.
+    hooks are gone when the block ends, also after an exception.
 
     Args:
         model: The model that your code calls.
@@ -81,9 +80,15 @@ def watch(
 
     Raises:
         SiteError: The block has ended, passes were made, and a name matched nothing.
+        ModelError: The model is compiled, so that its parts are not called one by one.
     """
     if keep not in SUMMARY:
         raise SettingError("keep", given=keep, expected="'values', 'statistics' or 'full'")
+    if type(model).__name__ == "OptimizedModule":
+        raise ModelError(
+            "this model is compiled by torch.compile, which does not call its parts one by one; run the module that it "
+            "was made from in the block, and watch that: model._orig_mod."
+        )
     wanted = [sites] if isinstance(sites, str) else list(sites)
     module = load(model).module
     recorder = Recorder(
