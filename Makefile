@@ -26,6 +26,7 @@ $(VENV)/dev: $(VENV)/run constraints.txt
 	@touch $@
 
 demo: $(VENV)/run
+	@mkdir -p out
 	@$(BIN)/pellucid demo -o out/demo.html
 
 test: $(VENV)/dev
