@@ -8,11 +8,16 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# A torchvision from the registry brings compiled operations for another build of torch; its models and transforms need
-# only that these two names exist.
-_TORCHVISION = torch.library.Library("torchvision", "DEF")
-for _name in ("nms", "qnms"):
-    _TORCHVISION.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+_LIBRARIES = []  # kept alive for the whole run
+
+try:
+    import torchvision  # noqa: F401
+except RuntimeError:
+    # This torchvision brings compiled operations for another build of torch. Its models and transforms need only that
+    # two names exist; where it brings them itself, defining them again would end the process.
+    _LIBRARIES.append(torch.library.Library("torchvision", "DEF"))
+    for _name in ("nms", "qnms"):
+        _LIBRARIES[0].define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
 @pytest.fixture(scope="session")
