@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import PIL.Image
 import pytest
 from tests.cli.conftest import Cli, of_net
 
@@ -40,14 +41,15 @@ def test_several_methods_give_a_file_each(cli: Cli, place: Path) -> None:
     assert all((place / name).read_bytes().startswith(b"\x89PNG") for name in ended.out.split())
 
 
-def test_over_the_original_the_picture_is_larger_than_over_the_prepared_one(cli: Cli, place: Path) -> None:
-    import PIL.Image
-
-    assert cli("explain", *of_net(), "cat.png", "--png", "a.png").code == 0
-    assert cli("explain", *of_net(), "cat.png", "--png", "b.png", "--original").code == 0
-    # 32×32 prepared, of 48×40: the original is wider than high.
-    with PIL.Image.open("a.png") as prepared, PIL.Image.open("b.png") as original:
-        assert prepared.width - original.width != prepared.height - original.height
+def test_over_the_original_the_drawing_has_its_proportions(cli: Cli, place: Path) -> None:
+    sizes = []
+    for name, words in (("a.png", ()), ("b.png", ("--original",))):
+        assert cli("explain", *of_net(), "cat.png", "--png", name, *words).code == 0
+        with PIL.Image.open(name) as drawing:
+            sizes.append(drawing.size)
+    # Prepared 32×32 is drawn 480×480; the original of 48×40 is drawn 480×400: the same width, 80 pixels lower.
+    assert sizes[0][0] == sizes[1][0]
+    assert sizes[0][1] - sizes[1][1] == 80
 
 
 def test_json_is_one_document_whatever_the_model_prints(cli: Cli) -> None:

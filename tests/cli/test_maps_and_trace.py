@@ -21,9 +21,9 @@ def traced() -> Trace:
 def test_the_numbers_of_a_site_are_those_of_the_trace(cli: Cli) -> None:
     ended = cli("maps", *of_net(), "cat.png", "--site", "features.2", "--channels", "3,0-1", "-o", "maps.npz")
     assert (ended.code, ended.out) == (0, "maps.npz\n")
-    saved = np.load("maps.npz")
-    assert saved["channels"].tolist() == [3, 0, 1]
-    assert np.array_equal(saved["maps"], traced()["features.2"].maps()[[3, 0, 1]])
+    with np.load("maps.npz") as saved:
+        assert saved["channels"].tolist() == [3, 0, 1]
+        assert np.array_equal(saved["maps"], traced()["features.2"].maps()[[3, 0, 1]])
 
 
 def test_the_textbook_s_channels_are_those_that_row_times_ten_plus_column_picks(cli: Cli) -> None:

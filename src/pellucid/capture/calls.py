@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
-from torch.autograd.graph import GradientEdge
 
 from pellucid.capture import receptive_field
+from pellucid.capture.edges import Edge
 from pellucid.capture.operations import kind_of
 from pellucid.capture.positions import Field
 from pellucid.capture.sites import Site
@@ -30,7 +30,7 @@ class Call:
     field: Field | None
     wanted: bool = False
     value: Tensor | None = None
-    edge: GradientEdge | None = None
+    edge: Edge | None = None
     statistics: Statistics | None = None
 
     def site(self, index: int) -> Site:

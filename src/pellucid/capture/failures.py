@@ -55,8 +55,10 @@ def explained(
                 hint = (
                     f"windows fit from {least}×{least} on, but the model stops elsewhere: give the size it was made for"
                 )
-        return TooSmallError(f"a picture of {batch.shape[2]}×{batch.shape[3]} is too small for site {place!r}; {hint}.")
-    return ModelError(f"the model stopped at site {place!r} on an input of {shape}: {said}")
+        where = f"site {place!r}" if place else "the model's own forward"
+        return TooSmallError(f"a picture of {batch.shape[2]}×{batch.shape[3]} is too small for {where}; {hint}.")
+    where = f"at site {place!r}" if place else "in its own forward"
+    return ModelError(f"the model stopped {where} on an input of {shape}: {said}")
 
 
 def _is_too_small(error: Exception) -> bool:
@@ -113,10 +115,10 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def too_large(batch: Tensor, facts: Facts | None, error: BaseException) -> CapacityError:
-    """Not even one picture fits into memory."""
+    """A batch, or even one picture, does not fit into memory."""
     shape = "×".join(map(str, batch.shape[1:]))
-    needs = "" if facts is None else f" (its values take {sum(site.nbytes for site in facts.sites) / 1e6:.1f} MB)"
-    return CapacityError(
-        f"one picture of {shape} does not fit into memory{needs}; give a smaller picture or free memory. "
-        f"The system said: {' '.join(str(error).split())[:200]}"
-    )
+    what = f"one picture of {shape} does" if len(batch) == 1 else f"a batch of {len(batch)} pictures of {shape} does"
+    needs = "" if facts is None else f" (the values of one take {sum(s.nbytes for s in facts.sites) / 1e6:.1f} MB)"
+    way_out = "give a smaller picture" if len(batch) == 1 else "give fewer or smaller pictures"
+    said = " ".join(str(error).split())[:200]
+    return CapacityError(f"{what} not fit into memory{needs}; {way_out} or free memory. The system said: {said}")

@@ -22,7 +22,7 @@ from pellucid.capture.rules import Interceptor, Ruling
 from pellucid.capture.scores import LOGITS, Score, evaluate
 from pellucid.capture.sites import INPUT
 from pellucid.capture.undisturbed import undisturbed
-from pellucid.errors import MethodError, PellucidError
+from pellucid.errors import MethodError, ModelError, PellucidError
 
 Resolve = Callable[[Tensor, Facts], Sequence[Score]]
 Found = list[tuple[Sequence[Score], Tensor, Seen]]
@@ -52,16 +52,14 @@ def record(
     Raises:
         TooSmallError: The picture is too small for a site, which is named with the least size that works.
         ModelError: The model refuses the batch; its own words are kept.
+        CapacityError: The batch does not fit into memory.
     """
-    recorder = Recorder(module, wants=wants, statistics=statistics)
-    with undisturbed(module), torch.no_grad():
-        try:
-            output = _forward(module, batch, recorder)
-        except (RuntimeError, MemoryError) as error:
-            if is_out_of_memory(error) and len(batch) == 1:
-                raise too_large(batch, knowledge.recall(module, batch), error) from error
-            raise
-    return recorder, output
+    try:
+        return _record(module, batch, wants=wants, statistics=statistics)
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise too_large(batch, knowledge.recall(module, batch), error) from error
+        raise
 
 
 def answer(module: nn.Module, batch: Tensor) -> Answer:
@@ -72,6 +70,19 @@ def answer(module: nn.Module, batch: Tensor) -> Answer:
     """
     recorder, output = record(module, batch)
     return read_answer(recorder, output, items=len(batch))
+
+
+def _record(
+    module: nn.Module,
+    batch: Tensor,
+    *,
+    wants: Wants | None = None,
+    statistics: Literal["none", "basic", "full"] = "none",
+) -> tuple[Recorder, Any]:
+    recorder = Recorder(module, wants=wants, statistics=statistics)
+    with undisturbed(module), torch.no_grad():
+        output = _forward(module, batch, recorder)
+    return recorder, output
 
 
 def facts(module: nn.Module, batch: Tensor) -> Facts:
@@ -158,7 +169,7 @@ def read(
             if not is_out_of_memory(error):
                 raise
             if size == 1:
-                raise too_large(batch, knowledge.recall(module, batch), error) from error
+                raise too_large(batch[:1], knowledge.recall(module, batch), error) from error
             size = -(-size // 2)
 
 
@@ -253,7 +264,7 @@ def _read_parts(
 ) -> tuple[Answer, Facts, Found]:
     """The same, some items at a time: first all logits, since a target is resolved on the whole batch."""
     parts = torch.split(batch, size)
-    answers = [answer(module, part) for part in parts]
+    answers = [read_answer(*_record(module, part), items=len(part)) for part in parts]
     spent.calls += len(parts)
     spent.forwards += len(batch)
     known = facts(module, batch)
@@ -280,23 +291,34 @@ def _slopes(total: Tensor, leaf: Tensor, recorder: Recorder, names: frozenset[st
         return {}
     ordered = sorted(names)
     edges = {call.name: call.edge for call in recorder.calls}
-    inputs: list[Any] = [leaf if name == INPUT else edges[name] for name in ordered]
-    missing = [name for name, edge in zip(ordered, inputs, strict=True) if edge is None]
+    missing = [name for name in ordered if name != INPUT and edges[name] is None]
     if missing:
         raise MethodError(
             f"site {missing[0]!r} does not depend on the picture, so the score has no slope there; choose a later site."
         )
+    places = {name: edge for name, edge in edges.items() if edge is not None}
+    inputs: list[Any] = [leaf if name == INPUT else places[name].at for name in ordered]
     found: Sequence[Tensor | None] = [None] * len(ordered)
     if total.requires_grad:
-        found = torch.autograd.grad(total, inputs, retain_graph=not last, allow_unused=True)
+        found = _derivative(total, inputs, retain_graph=not last)
     slopes = {}
     for name, slope in zip(ordered, found, strict=True):
         if slope is None:
             raise MethodError(
                 f"the score does not depend on site {name!r}; choose a site on the way from the picture to the answer."
             )
-        slopes[name] = slope.detach()
+        slopes[name] = (slope if name == INPUT else places[name].slope(slope)).detach()
     return slopes
+
+
+def _derivative(total: Tensor, inputs: list[Any], *, retain_graph: bool = False) -> tuple[Tensor | None, ...]:
+    try:
+        return torch.autograd.grad(total, inputs, retain_graph=retain_graph, allow_unused=True)
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
+        said = " ".join(str(error).split())[:200]
+        raise ModelError(f"no derivative can be taken through this model: {said}") from error
 
 
 # -- probes
@@ -346,5 +368,7 @@ def _score(module: nn.Module, x: Tensor, scores: Sequence[Score], *, slope: bool
         if any(score.place == LOGITS for score in scores):
             places[LOGITS] = read_answer(recorder, output, items=len(x)).logits
         values = evaluate(scores, places)
-        found = torch.autograd.grad(values.sum(), leaf)[0] if slope else None
+        found = _derivative(values.sum(), [leaf])[0] if slope and values.requires_grad else None
+        if slope and found is None:
+            raise MethodError("the score does not depend on the picture, so it has no slope there.")
     return values.detach(), found

@@ -57,7 +57,7 @@ class Questions:
                 if not is_out_of_memory(error):
                     raise
                 if len(chunk) == 1:
-                    raise too_large(self.batch, self.facts, error) from error
+                    raise too_large(self.batch[:1], self.facts, error) from error
                 self.size = len(chunk) // 2
                 continue
             for place, (variant, item) in enumerate(chunk):

@@ -153,10 +153,6 @@ class Recorder(Recording, TorchFunctionMode):
     def _record_leaf(self, scope: _Scope, result: Any, ended: float) -> Any:
         module, op = scope.module, module_op(scope.module)
         parts = floating_tensors(result)
-        if scope.arguments and not scope.parents and all(map(self._origins.is_constant, scope.arguments)):
-            for _, tensor in parts:  # a parametrised weight on its way to a layer
-                self._origins.remember(tensor, (), None)
-            return None
         if op in SOFTMAXES and isinstance(result, Tensor) and len(scope.arguments) == 1:
             self._see_softmax(op, scope.arguments[0], result, {"dim": getattr(module, "dim", None)})
         for tensor in other_tensors(result):
@@ -221,7 +217,7 @@ class Recorder(Recording, TorchFunctionMode):
         if not scope.leaf:
             return self._functional(scope, function, args, kwargs, target)
         if target is not None:
-            self._origins.count_write(target)
+            self._note_write(target)
             scope.written = target
         if self._intercept is not None:
             return self._intercept(function, function_op(function), scope.name, args, kwargs)
@@ -246,7 +242,7 @@ class Recorder(Recording, TorchFunctionMode):
             result = function(*args, **kwargs)
         seconds = time.perf_counter() - started
         if target is not None:
-            self._origins.count_write(target)
+            self._note_write(target)
         made = target if op == "setitem" else result
         parts, others = floating_tensors(made), other_tensors(made)
         if not parts and not others:
@@ -293,5 +289,5 @@ class Recorder(Recording, TorchFunctionMode):
         return result if replaced is None else replaced
 
     def where_it_failed(self) -> str:
-        """The innermost module that had begun and not ended when an exception came."""
-        return self._failed_at or "the model's own forward"
+        """The innermost module that had begun and not ended when an exception came; nothing for the model itself."""
+        return self._failed_at

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from torch import Tensor, nn
-from torch.autograd.graph import get_gradient_edge
 
 from pellucid.capture import receptive_field
 from pellucid.capture.calls import Call
+from pellucid.capture.edges import Edge, memory_edge, own_edge
 from pellucid.capture.keeping import Keeper
 from pellucid.capture.operations import MOVES, floating_tensors, multiply_adds, tensors_in
 from pellucid.capture.provenance import ParentField, Provenance, storage_of
@@ -51,6 +51,7 @@ class Recording:
         self._statistics = statistics
         self._edges = edges
         self._start = start
+        self._views: dict[int, list[tuple[Call, Edge]]] = {}
         self._times_called: dict[str, int] = {}
         self._users_memory: set[int] = set()
         # A tensor that hangs on a module without being registered is a constant, too.
@@ -66,6 +67,7 @@ class Recording:
         self._times_called.clear()
         self._origins.forget()
         self._keeper.forget()
+        self._views.clear()
         for tensor in given:
             self._origins.remember(tensor, (INPUT,), receptive_field.of_input(tensor.dim()))
         self._users_memory = {storage_of(tensor) for tensor in given}
@@ -116,13 +118,25 @@ class Recording:
                 if replaced is not None:
                     self._origins.remember(replaced, (call.name,), call.field)
             if self._edges and tensor.requires_grad:
-                call.edge = get_gradient_edge(tensor)
+                self._mark_edge(call, tensor, written=written is not None)
             if self._statistics != "none":
                 call.statistics = summarise(tensor, full=self._statistics == "full")
             self._keeper.keep(call, tensor, index=len(self.calls) - 1, inside_wanted=inside_wanted)
         if written is not None and parts:
             self._origins.overwritten(written, (self.calls[-1].name,), self.calls[-1].field)
         return replaced
+
+    def _mark_edge(self, call: Call, tensor: Tensor, *, written: bool) -> None:
+        behind = None if call.name == self._start else memory_edge(tensor)
+        call.edge = behind if behind is not None and written else own_edge(tensor)
+        if behind is not None and not written:
+            self._views.setdefault(storage_of(tensor), []).append((call, behind))
+
+    def _note_write(self, target: Tensor) -> None:
+        """A tensor's memory has been overwritten: from here on, views of it are no places in the autograd graph."""
+        self._origins.count_write(target)
+        for call, behind in self._views.pop(storage_of(target), ()):
+            call.edge = behind
 
     @staticmethod
     def _start_here(tensor: Tensor, written: Tensor | None) -> tuple[Tensor, Tensor | None]:

@@ -162,9 +162,8 @@ def select(selector: str, sites: Sequence[Site], aliases: Mapping[str, str]) -> 
         of_kind = [site for site in sites if kind in (site.kind, site.op)]
         if not of_kind:
             kinds = sorted({site.kind for site in sites})
-            raise SiteError(
-                f"no site of kind {kind!r}{did_you_mean(kind, kinds) or '; there are ' + ', '.join(kinds)}."
-            )
+            near = did_you_mean(kind, kinds) or f"; there are {', '.join(kinds)}."
+            raise SiteError(f"no site of kind {kind!r}{near}")
         return of_kind if word == "kind" else of_kind[-1:]
     matching = [site for site in sites if _matches(site.name, selector)]
     if matching:

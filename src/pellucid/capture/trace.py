@@ -1,23 +1,20 @@
 """A trace: the dataflow graph of one forward pass, with the values or the statistics of every site."""
 
-import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pellucid import archive
 from pellucid.capture import knowledge, passes
 from pellucid.capture.batches import as_batch
-from pellucid.capture.receptive_field import ReceptiveField
+from pellucid.capture.saving import array_of, row_of, site_of, tensor_of, word_of
 from pellucid.capture.sites import Site, select, select_all, select_one
-from pellucid.capture.statistics import Statistics
 from pellucid.errors import ArchiveError, CapacityError, SettingError
 from pellucid.models.model import Model
 
@@ -96,7 +93,7 @@ class Trace:
 
     def rows(self) -> list[dict[str, Any]]:
         """One JSON-ready row per site: everything but the values."""
-        return [_row(site) for site in self.sites]
+        return [row_of(site) for site in self.sites]
 
     def save(self, path: str | Path) -> Path:
         """Save as `path`.json and `path`.safetensors; `Trace.load` reads it back.
@@ -104,11 +101,11 @@ class Trace:
         Returns:
             The path of the JSON file.
         """
-        arrays = {f"site {s.index}": _array(s.values) for s in self.sites if s.values is not None}
+        arrays = {f"site {s.index}": array_of(s.values) for s in self.sites if s.values is not None}
         if self.output is not None:
-            arrays["output"] = _array(self.output)
+            arrays["output"] = array_of(self.output)
         record = {
-            "output": None if self.output is None else [_word(self.output.dtype), list(self.output.shape)],
+            "output": None if self.output is None else [word_of(self.output.dtype), list(self.output.shape)],
             "sites": self.rows(),
             "aliases": dict(self.aliases),
             "model": self.model,
@@ -128,8 +125,8 @@ class Trace:
         """
         record, arrays = archive.read(path, kind="trace")
         try:
-            sites = tuple(_site(row, arrays.get(f"site {row['index']}")) for row in record["sites"])
-            output = None if record["output"] is None else _tensor(arrays["output"], *record["output"])
+            sites = tuple(site_of(row, arrays.get(f"site {row['index']}")) for row in record["sites"])
+            output = None if record["output"] is None else tensor_of(arrays["output"], *record["output"])
             return cls(
                 sites=sites,
                 aliases=record["aliases"],
@@ -194,7 +191,7 @@ def trace(
         raise SettingError("keep", given=keep, expected="'values', 'statistics' or 'full'")
     loaded, batch, _ = as_batch(model, input)
     known = passes.facts(loaded.module, batch)
-    while True:
+    for attempt in ("first", "last"):
         chosen = known.sites if sites is None else select_all(sites, known.sites, known.aliases)
         if keep == "values":
             _check_size(chosen, items=len(batch), limit=limit)
@@ -207,7 +204,7 @@ def trace(
             statistics=SUMMARY[keep],
         )
         seconds = time.perf_counter() - started
-        if knowledge.agrees(known, recorder):
+        if attempt == "last" or knowledge.agrees(known, recorder):
             break
         # The model chose another way for this batch than for its first picture; what is wanted is chosen anew.
         knowledge.forget(loaded.module)
@@ -233,77 +230,17 @@ def _check_size(sites: Sequence[Site], *, items: int, limit: int) -> None:
     wanted = size_of(sites, items=items)
     if wanted > limit:
         raise CapacityError(
-            f"the values of {len(sites)} sites for {items} picture{'s' if items > 1 else ''} take {wanted / 1e9:.2f} "
-            f"GB, more than the limit of {limit / 1e9:.2f} GB; choose sites (sites='kind:conv'), trace fewer pictures, "
-            "use keep='statistics', or raise limit."
+            f"the values of {len(sites)} sites for {items} picture{'s' if items > 1 else ''} take {_size(wanted)}, "
+            f"more than the limit of {_size(limit)}; choose sites (sites='kind:conv'), trace fewer pictures, use "
+            "keep='statistics', or raise limit."
         )
 
 
-def _row(site: Site) -> dict[str, Any]:
-    field = site.receptive_field
-    return {
-        "name": site.name,
-        "index": site.index,
-        "op": site.op,
-        "kind": site.kind,
-        "inputs": list(site.inputs),
-        "settings": {name: value if _is_json(value) else str(value) for name, value in site.settings.items()},
-        "shape": list(site.shape),
-        "dtype": site.dtype,
-        "parameters": site.parameters,
-        "multiply_adds": site.multiply_adds,
-        "seconds": site.seconds,
-        "receptive_field": None if field is None else asdict(field),
-        "statistics": None if site.statistics is None else asdict(site.statistics),
-    }
-
-
-def _site(row: Mapping[str, Any], values: Any) -> Site:
-    field, statistics = row["receptive_field"], row["statistics"]
-    if statistics is not None and statistics["histogram"] is not None:
-        statistics = {**statistics, "histogram": tuple(statistics["histogram"])}
-    if statistics is not None:
-        statistics = {
-            k: float("nan") if v is None and k in ("mean", "std", "zeros") else v for k, v in statistics.items()
-        }
-    return Site(
-        **{
-            **row,
-            "inputs": tuple(row["inputs"]),
-            "shape": tuple(row["shape"]),
-            "receptive_field": None if field is None else ReceptiveField(**{k: tuple(v) for k, v in field.items()}),
-            "statistics": None if statistics is None else Statistics(**statistics),
-            "settings": {name: _tuples(value) for name, value in row["settings"].items()},
-            "values": None if values is None else _tensor(values, row["dtype"], row["shape"]),
-        }
-    )
-
-
-def _is_json(value: object) -> bool:
-    if isinstance(value, list | tuple):
-        return all(_is_json(item) for item in value)
-    return value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))
-
-
-def _tuples(value: Any) -> Any:
-    """JSON has lists only; settings are tuples."""
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
-
-
-def _word(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
-
-
-def _array(values: Tensor) -> np.ndarray:
-    values = values.detach().cpu()
-    # numpy has no bfloat16 and no float8; float32 holds both exactly.
-    exact = (torch.float16, torch.float32, torch.float64)
-    return (values.float() if values.is_floating_point() and values.dtype not in exact else values).numpy()
-
-
-def _tensor(values: np.ndarray, dtype: str, shape: Sequence[int]) -> Tensor:
-    # The archive's arrays have one dimension or more; a number comes back as one by its shape.
-    return torch.from_numpy(values).to(getattr(torch, dtype)).reshape(tuple(shape))
+def _size(count: int) -> str:
+    for unit, word in ((1e9, "GB"), (1e6, "MB")):
+        if count >= unit:
+            return f"{count / unit:.2f} {word}"
+    return f"{count / 1e3:.1f} kB"
 
 
 __all__ = ["LIMIT", "Keep", "Trace", "select", "size_of", "trace"]

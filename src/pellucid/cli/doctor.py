@@ -174,6 +174,12 @@ def _knows(file: Path, letter: str) -> bool:
 
 def _version(name: str) -> str | None:
     try:
-        return metadata.version(name)
+        found = metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
+    if name != "torch":
+        return found
+    # Its metadata may leave out for which device it was built.
+    import torch
+
+    return str(torch.__version__)

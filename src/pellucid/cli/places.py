@@ -51,6 +51,18 @@ def writable(path: Path, *, option: str) -> Path:
     return path
 
 
+def writable_base(base: Path, *, option: str) -> Path:
+    """What BASE.json and BASE.safetensors can be written for; a suffix of one of the two is taken off.
+
+    Raises:
+        SettingError, OSError: As for `writable`.
+    """
+    base = base.with_suffix("") if base.suffix in (".json", ".safetensors") else base
+    for suffix in (".json", ".safetensors"):
+        writable(base.with_name(f"{base.name}{suffix}") if base.name else base, option=option)
+    return base
+
+
 def for_each(
     pictures: Sequence[str], given: Path | None, *, option: str, suffix: str, default: str = ""
 ) -> list[Path] | None:
@@ -60,7 +72,7 @@ def for_each(
         pictures: The pictures' paths.
         given: What the option said: a file, or for several pictures a folder; None if it said nothing.
         option: The option.
-        suffix: What the files' names end with.
+        suffix: What the files' names end with; empty for the base of a .json and a .safetensors file.
         default: Where nothing was said, what follows the picture's name in the file's; empty for no file at all.
 
     Returns:
@@ -73,16 +85,17 @@ def for_each(
     if given is None and not default:
         return None
     stems = _apart([Path(plain(picture)).stem or "picture" for picture in pictures])
+    check = writable if suffix else writable_base
     if given is None:
-        return [writable(Path(f"{stem}{default}{suffix}"), option=option) for stem in stems]
+        return [check(Path(f"{stem}{default}{suffix}"), option=option) for stem in stems]
     if given.is_dir():
-        return [writable(given / f"{stem}{suffix}", option=option) for stem in stems]
+        return [check(given / f"{stem}{suffix}", option=option) for stem in stems]
     if len(pictures) > 1:
         expected = f"a folder that exists, for the results of {len(pictures)} pictures"
         named_like_a_file = given.exists() or given.suffix
         hint = "" if named_like_a_file else f"make it first: mkdir -p '{plain(str(given))}'"
         raise SettingError(option, given=plain(str(given)), expected=expected, hint=hint)
-    return [writable(given, option=option)]
+    return [check(given, option=option)]
 
 
 def _apart(names: Sequence[str]) -> list[str]:

@@ -106,10 +106,11 @@ def _checked(method: Method) -> Method:
 
 def _pieces(text: str, *, within: str) -> Iterator[str]:
     """Split at the commas that stand outside brackets and quotes."""
-    depth, start, quote = 0, 0, ""
+    depth, start, quote, escaped = 0, 0, "", False
     for place, letter in enumerate(text):
         if quote:
-            quote = "" if letter == quote and text[place - 1] != "\\" else quote
+            quote = "" if letter == quote and not escaped else quote
+            escaped = letter == "\\" and not escaped
         elif letter in "'\"":
             quote = letter
         else:

@@ -17,8 +17,7 @@ from pellucid.inputs.image import Image
 from pellucid.methods.catalogue import method_from
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.finishing import Batch, versions
-from pellucid.methods.halving import Halving
-from pellucid.methods.sharing import explained
+from pellucid.methods.sharing import Room, explained
 from pellucid.methods.targets import check
 from pellucid.models.loading import load
 from pellucid.models.model import Model
@@ -63,7 +62,7 @@ def explain(
 
 def explain_many(
     model: Model | nn.Module | str,
-    inputs: Iterable[Any],
+    inputs: Iterable[Any] | Image | PIL.Image.Image | os.PathLike[str],
     *,
     methods: Sequence[str | Method],
     targets: Sequence[str] = ("top:1",),
@@ -124,7 +123,7 @@ def _stream(
 ) -> Iterator[Explanation]:
     made, total = 0, _items(inputs) * len(methods) * len(targets)
     digest = model.weights_digest
-    room = Halving(size=batch_size)
+    room = Room(size=batch_size)
     for window in _windows(model, inputs, batch_size):
         results: dict[int, list[list[Explanation]]] = {}
         for places in _alike(window):

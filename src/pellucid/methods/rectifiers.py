@@ -18,7 +18,7 @@ _SMOOTH = frozenset(
 )
 _SHRINKING = frozenset({"softshrink", "hardshrink", "tanhshrink", "logsigmoid"})
 # They may hide a rectifier, and nobody can see which of their arguments it would be.
-_HIDING = frozenset({"maximum", "fmax", "where"})
+_HIDING = frozenset({"maximum", "fmax"})
 
 
 @register("guided-backpropagation")

@@ -12,12 +12,27 @@ from pellucid.capture.answers import Answer
 from pellucid.capture.asks import Combine, Facts, Method, Probe, Reads, Rules, Seen
 from pellucid.capture.passes import Spent
 from pellucid.capture.scores import Score
-from pellucid.errors import PellucidError
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.finishing import Batch, finished
-from pellucid.methods.halving import Halving
 from pellucid.methods.parts import Cost
 from pellucid.methods.targets import Resolved, places_of, resolve
+
+
+@dataclass(slots=True, kw_only=True)
+class Room:
+    """How many items fit into one pass.
+
+    Attributes:
+        size: Most items in one pass; less after a pass that had to be made in parts, for all that comes later.
+    """
+
+    size: int
+
+    def learn(self, items: int, calls: int) -> None:
+        """Remember that a pass with some items took some calls of the model."""
+        # A pass in parts calls the model twice for each: once for the answer, once for the derivatives.
+        if calls > 3:
+            self.size = min(self.size, max(1, -(-items // (calls // 2))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +49,13 @@ class _Read:
 
 
 def explained(
-    batch: Batch, methods: Sequence[Method], targets: Sequence[str], room: Halving
+    batch: Batch, methods: Sequence[Method], targets: Sequence[str], room: Room
 ) -> list[list[list[Explanation]]]:
     """For each item of a batch, for each method, one explanation per target.
 
     Methods that combine what was read, and the scores of those that probe, share one forward pass and one backward
     pass per target; each method with backward rules of its own needs a pass of its own. Where memory runs out, the
-    batch is halved.
+    engine halves the batch, and later batches are no larger than what did fit.
 
     Args:
         batch: The items.
@@ -52,24 +67,21 @@ def explained(
     sharing = [i for i in range(len(methods)) if i not in ruling]
     results: list[dict[int, list[Explanation]]] = [{} for _ in range(len(batch.tensor))]
     for group in (sharing, *([i] for i in ruling)):
-        chosen = [methods[i] for i in group]
-        if not chosen:
-            continue
-        made = room.run(
-            len(batch.tensor),
-            lambda piece, chosen=chosen: _group(batch.part(piece), chosen, targets, room),  # type: ignore[misc]
-            words=lambda: _size_in_words(batch),
-        )
-        for item, by_method in enumerate(made):
-            results[item].update(zip(group, by_method, strict=True))
+        start = 0
+        while group and start < len(results):
+            piece = slice(start, start + room.size)
+            made = _group(batch.part(piece), [methods[i] for i in group], targets, room)
+            for item, by_method in zip(results[piece], made, strict=True):
+                item.update(zip(group, by_method, strict=True))
+            start = piece.stop
     return [[by_method[i] for i in range(len(methods))] for by_method in results]
 
 
 def _group(
-    batch: Batch, methods: Sequence[Method], targets: Sequence[str], room: Halving
+    batch: Batch, methods: Sequence[Method], targets: Sequence[str], room: Room
 ) -> list[list[list[Explanation]]]:
     """All explanations that one shared pass serves: per item, per method, per target."""
-    read = _read(batch, methods, targets)
+    read = _read(batch, methods, targets, room)
     share = read.seconds / len(methods)
     results: list[list[list[Explanation]]] = [[] for _ in range(len(batch.tensor))]
     for method in methods:
@@ -111,7 +123,7 @@ def _group(
     return results
 
 
-def _read(batch: Batch, methods: Sequence[Method], targets: Sequence[str]) -> _Read:
+def _read(batch: Batch, methods: Sequence[Method], targets: Sequence[str], room: Room) -> _Read:
     """One forward pass, and one backward pass per target where a method wants slopes."""
     spent, started = Spent(), time.perf_counter()
     combining = [method for method in methods if isinstance(method, Combine)]
@@ -140,6 +152,7 @@ def _read(batch: Batch, methods: Sequence[Method], targets: Sequence[str]) -> _R
         ruling=ruling,
     )
     items = len(batch.tensor)
+    room.learn(items, spent.calls)
     return _Read(
         answer=answer,
         facts=dataclasses.replace(facts, items=items),
@@ -149,13 +162,3 @@ def _read(batch: Batch, methods: Sequence[Method], targets: Sequence[str]) -> _R
         backwards=round(spent.backwards / items / len(targets)),
         seconds=time.perf_counter() - started,
     )
-
-
-def _size_in_words(batch: Batch) -> str:
-    """What one item takes, as far as one forward pass without derivatives can tell."""
-    words = f"one picture of {'×'.join(map(str, batch.tensor.shape[1:]))}"
-    try:
-        sites = passes.facts(batch.model.module, batch.tensor[:1]).sites
-    except (PellucidError, RuntimeError, MemoryError):
-        return words
-    return f"{words}, with {sum(site.nbytes for site in sites) / 1e6:.3g} MB of values at its sites,"

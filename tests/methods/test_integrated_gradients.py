@@ -1,0 +1,202 @@
+import weakref
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+from captum.attr import IntegratedGradients as Theirs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.methods.nets import Net, net, pictures, seeded
+from torch import nn
+
+import pellucid
+from pellucid.errors import SettingError
+from pellucid.methods import gradients
+from pellucid.methods.gradients import IntegratedGradients, Quadrature, baseline_of, quadrature
+
+RULES = get_args(Quadrature)
+
+
+@given(rule=st.sampled_from(RULES), steps=st.integers(2, 40), seed=st.integers(0, 99))
+@settings(deadline=None, max_examples=25)
+def test_a_linear_model_gets_weight_times_distance_by_every_rule(rule: Any, steps: int, seed: int) -> None:
+    linear, x = nn.Sequential(nn.Flatten(), nn.Linear(27, 3)), pictures(1, seed=seed, shape=(3, 3, 3))
+    made = pellucid.explain(linear, x, method=IntegratedGradients(steps=steps, rule=rule), target="class:1")
+    expected = (linear[1].weight[1].detach().view(3, 3, 3) * x[0]).numpy()
+    assert np.allclose(made.values, expected, rtol=1e-5, atol=1e-6)
+    assert abs(made.checks["completeness gap"]) < 1e-5
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("steps", [2, 3, 10, 50])
+def test_the_weights_of_every_rule_sum_to_one_and_its_points_lie_on_the_path(rule: Any, steps: int) -> None:
+    points, weights = quadrature(rule, steps)
+    assert len(points) == len(weights) == steps
+    assert sum(weights) == pytest.approx(1, abs=1e-12)
+    assert min(points) >= 0
+    assert max(points) <= 1
+    assert list(points) == sorted(points)
+
+
+def test_gauss_legendre_integrates_polynomials_exactly() -> None:
+    points, weights = quadrature("gauss-legendre", 5)
+    for power in range(10):
+        assert sum(w * p**power for p, w in zip(points, weights, strict=True)) == pytest.approx(1 / (power + 1))
+
+
+def test_one_step_is_enough_for_every_rule_but_the_trapezoid() -> None:
+    for rule in RULES:
+        if rule != "trapezoid":
+            assert IntegratedGradients(steps=1, rule=rule).steps == 1
+    with pytest.raises(SettingError, match=r"steps is 1, expected 2 or more for the trapezoid rule\."):
+        IntegratedGradients(steps=1, rule="trapezoid")
+
+
+@pytest.mark.parametrize("baseline", ["zero", "mean", "blur:2"])
+def test_values_add_up_to_the_change_in_logit_and_the_gap_is_reported(baseline: str) -> None:
+    module, x = net("batch norm"), pictures(2)
+    made = list(
+        pellucid.explain_many(
+            module, [x], methods=[IntegratedGradients(steps=300, baseline=baseline)], targets=["class:1"]
+        )
+    )
+    with torch.no_grad():
+        change = (module(x) - module(baseline_of(x, baseline)))[:, 1]
+    for each, difference in zip(made, change.tolist(), strict=True):
+        gap = float(each.values.sum(dtype=np.float64)) - difference
+        assert abs(gap) < 0.01 * abs(difference)
+        assert each.checks["completeness gap"] == pytest.approx(gap, abs=1e-6)
+        assert each.checks["relative gap"] == pytest.approx(abs(gap / difference), abs=1e-4)
+
+
+def test_few_steps_have_a_larger_gap_and_say_so() -> None:
+    module, x = net("shared"), pictures()
+    coarse, fine = (
+        pellucid.explain(module, x, method=f"integrated-gradients(steps={n}, rule=right)") for n in (2, 400)
+    )
+    assert abs(coarse.checks["completeness gap"]) > 5 * abs(fine.checks["completeness gap"])
+
+
+def test_where_the_score_does_not_change_the_relative_gap_is_undefined_and_that_is_said() -> None:
+    made = pellucid.explain(net("shared"), torch.zeros(1, 3, 12, 12), method="integrated-gradients(steps=2)")
+    assert made.checks["completeness gap"] == 0
+    assert np.isnan(made.checks["relative gap"])
+    assert any("the score is the same at the baseline as at the input" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    ("rule", "theirs"),
+    [
+        ("gauss-legendre", "gausslegendre"),
+        ("middle", "riemann_middle"),
+        ("left", "riemann_left"),
+        ("right", "riemann_right"),
+    ],
+)
+def test_values_equal_captum(rule: str, theirs: str) -> None:
+    module, x = net("batch norm").double(), pictures(2).double()
+    method = f"integrated-gradients(steps=20, rule={rule})"
+    made = list(pellucid.explain_many(module, [x], methods=[method], targets=["class:3"]))
+    expected = Theirs(module).attribute(x, target=3, n_steps=20, method=theirs).detach().numpy()
+    assert np.allclose(np.stack([each.values for each in made]), expected, rtol=1e-4, atol=1e-10)
+
+
+def test_the_trapezoid_equals_its_own_sum() -> None:
+    module, x, steps = net("batch norm").double(), pictures().double(), 9
+    made = pellucid.explain(module, x, method=f"integrated-gradients(steps={steps}, rule=trapezoid)", target="class:0")
+    total = torch.zeros_like(x)
+    for i in range(steps):
+        leaf = (x * i / (steps - 1)).requires_grad_()
+        share = (0.5 if i in (0, steps - 1) else 1) / (steps - 1)
+        total += share * torch.autograd.grad(module(leaf)[0, 0], leaf)[0]
+    assert np.allclose(made.values, (total * x)[0].numpy(), rtol=1e-10, atol=1e-14)
+
+
+def test_memory_does_not_grow_with_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    made_with = gradients.Variants
+    alive: list[weakref.ref] = []
+    counts: list[int] = []
+
+    def counting(*, count: int, make: Any) -> Any:
+        def counted(i: int) -> torch.Tensor:
+            made = make(i)
+            alive[:] = [ref for ref in alive if ref() is not None] + [weakref.ref(made)]
+            counts.append(len(alive))
+            return made
+
+        return made_with(count=count, make=counted)
+
+    monkeypatch.setattr(gradients, "Variants", counting)
+    peaks = []
+    for steps in (40, 400):
+        alive.clear()
+        counts.clear()
+        method = IntegratedGradients(steps=steps)
+        list(pellucid.explain_many(net("residual"), [pictures()], methods=[method], batch_size=8))
+        assert len(counts) >= steps
+        peaks.append(max(counts))
+    # Those of one pass, and perhaps the last one of the pass before.
+    assert max(peaks) <= 9
+
+
+def gaussian(plane: np.ndarray, sigma: float) -> np.ndarray:
+    """The same blur as a double sum over repeated borders."""
+    radius = int(4 * sigma + 0.5)
+    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    kernel /= kernel.sum()
+    padded = np.pad(plane, radius, mode="edge")
+    rows = np.stack([np.convolve(row, kernel, mode="valid") for row in padded])
+    return np.stack([np.convolve(column, kernel, mode="valid") for column in rows.T]).T
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.7, 2.0, 11.0])
+def test_the_blurred_baseline_is_a_gaussian_with_repeated_borders(sigma: float) -> None:
+    x = pictures(2, shape=(3, 9, 14)).double()
+    blurred = baseline_of(x, f"blur:{sigma}").numpy()
+    expected = np.stack([[gaussian(plane, sigma) for plane in item] for item in x.numpy()])
+    assert np.allclose(blurred, expected, atol=1e-10)
+
+
+def test_the_blurred_baseline_equals_scipy() -> None:
+    ndimage = pytest.importorskip("scipy.ndimage")
+    x = pictures(1, shape=(2, 21, 17)).double()
+    theirs = np.stack([ndimage.gaussian_filter(plane, 1.7, mode="nearest") for plane in x[0].numpy()])
+    assert np.allclose(baseline_of(x, "blur:1.7")[0].numpy(), theirs, atol=1e-10)
+
+
+def test_the_mean_baseline_is_each_channels_mean() -> None:
+    x = pictures(2)
+    assert torch.allclose(baseline_of(x, "mean"), x.mean((2, 3), keepdim=True).expand_as(x))
+    assert not baseline_of(x, "zero").any()
+
+
+@pytest.mark.parametrize(
+    ("x", "baseline", "message"),
+    [
+        (torch.rand(1, 4), "mean", "baseline is 'mean', expected zero for an input of plain numbers."),
+        (torch.rand(1, 4), "blur:2", "baseline is 'blur:2', expected zero for an input of plain numbers."),
+        (torch.rand(1, 4, 5), "blur:2", "baseline is 'blur:2', expected zero or mean for an input that is no picture."),
+    ],
+)
+def test_a_baseline_that_an_input_cannot_have_is_refused(x: torch.Tensor, baseline: str, message: str) -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Linear(x[0].numel(), 2))
+    with pytest.raises(SettingError) as caught:
+        pellucid.explain(module, x, method=IntegratedGradients(baseline=baseline))
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("baseline", ["black", "blur", "blur:", "blur:x", "blur:-1", "blur:nan", "blur:1000", "Zero"])
+def test_an_unknown_baseline_is_refused(baseline: str) -> None:
+    with pytest.raises(SettingError, match=r"^baseline is "):
+        IntegratedGradients(baseline=baseline)
+
+
+def test_the_price_is_what_is_paid() -> None:
+    module, x = seeded(Net), pictures(2)
+    method = IntegratedGradients(steps=7)
+    (cost, _) = (each.cost for each in pellucid.explain_many(module, [x], methods=[method]))
+    facts = pellucid.capture.passes.facts(module, x)  # type: ignore[attr-defined]
+    price = method.passes(facts)
+    # And one more forward, which finds out what the target means.
+    assert (cost.forwards, cost.backwards) == (price.forwards / facts.items + 1, price.backwards / facts.items)

@@ -1,0 +1,184 @@
+"""The methods on real architectures: the trained models of the shared data, and torchvision's with random weights."""
+
+import copy
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from captum.attr import GuidedBackprop, IntegratedGradients, LayerGradCam, Saliency
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+import pellucid
+from pellucid.capture import passes
+from pellucid.errors import MethodError
+from pellucid.methods.cams import GradCAM
+
+
+def real(shared_data: Path, name: str) -> nn.Module:
+    spec = importlib.util.spec_from_file_location("shared_architectures", shared_data / "models" / "architectures.py")
+    assert spec is not None
+    assert spec.loader is not None
+    architectures = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = architectures  # its dataclasses look themselves up
+    spec.loader.exec_module(architectures)
+    module: nn.Module = architectures.MODELS[name][0]()
+    module.load_state_dict(load_file(shared_data / "models" / name / "model.safetensors"))
+    return module.eval()
+
+
+def small(side: int = 64, count: int = 1) -> Tensor:
+    return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def near(ours: np.ndarray, theirs: Tensor) -> bool:
+    expected = theirs.detach().numpy()
+    return bool(np.abs(ours - expected).max() <= 1e-4 * np.abs(expected).max()) and bool(expected.any())
+
+
+REAL = [
+    ("squeezenet1_0", "features.12", 64),
+    ("mobilenet_v2", "features.18", 64),
+    ("resnet20_cifar10", "layer3", 32),
+    ("resnet56_cifar10", "layer3", 32),
+]
+
+
+@pytest.mark.parametrize(("name", "layer", "side"), REAL)
+def test_trained_models_get_what_captum_gives(shared_data: Path, name: str, layer: str, side: int) -> None:
+    module, x = real(shared_data, name), small(side, 2)
+    methods = ["saliency", f"grad-cam(site={layer}, sign=both)", "integrated-gradients(steps=4)"]
+    made = list(pellucid.explain_many(module, [x], methods=methods, targets=["class:3"]))
+    ours = [np.stack([each.values for each in made[number::3]]) for number in range(3)]
+    leaf = x.clone().requires_grad_()
+    assert near(ours[0], Saliency(module).attribute(leaf, target=3, abs=False))
+    there = module.get_submodule(layer)
+    raw = LayerGradCam(module, there).attribute(x, target=3)[:, 0]
+    assert near(ours[1], raw)
+    cut = pellucid.explain(module, x[:1], method=f"grad-cam(site={layer})", target="class:3").values
+    theirs = LayerGradCam(module, there).attribute(x[:1], target=3, relu_attributions=True)[0, 0]
+    assert np.allclose(cut, theirs.detach().numpy(), rtol=1e-4, atol=1e-4 * float(raw.detach().abs().max()))
+    theirs = IntegratedGradients(module).attribute(x, target=3, n_steps=4, method="gausslegendre")
+    assert near(ours[2], theirs)
+
+
+@pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU")
+@pytest.mark.parametrize(("name", "side"), [("squeezenet1_0", 64), ("resnet20_cifar10", 32)])
+def test_trained_models_get_captums_guided_backpropagation(shared_data: Path, name: str, side: int) -> None:
+    module, x = real(shared_data, name), small(side)
+    made = pellucid.explain(module, x, method="guided-backpropagation", target="class:3")
+    twin = copy.deepcopy(module)
+    for part in twin.modules():
+        if isinstance(part, nn.ReLU):
+            part.inplace = False  # Captum's hooks need it
+    theirs = GuidedBackprop(twin).attribute(x.clone().requires_grad_(), target=3)
+    assert near(made.values, theirs[0])
+
+
+@pytest.fixture(scope="module")
+def resnet18() -> nn.Module:
+    torch.manual_seed(0)
+    return torchvision.models.resnet18(num_classes=10).eval()
+
+
+def test_resnet18_gets_what_captum_gives(resnet18: nn.Module) -> None:
+    x = small(64)
+    methods = ["saliency", "grad-cam", "integrated-gradients(steps=3)"]
+    saliency, cam, integrated = pellucid.explain_many(resnet18, [x], methods=methods, targets=["class:3"])
+    assert near(saliency.values, Saliency(resnet18).attribute(x.clone().requires_grad_(), target=3, abs=False)[0])
+    assert cam.parts[0].place == "layer4.1.relu#2"
+    layer = LayerGradCam(resnet18, resnet18.layer4)
+    assert near(cam.values, layer.attribute(x, target=3, relu_attributions=True)[0, 0])
+    theirs = IntegratedGradients(resnet18).attribute(x, target=3, n_steps=3, method="gausslegendre")
+    assert near(integrated.values, theirs[0])
+
+
+@pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU")
+def test_resnet18_with_shared_relus_equals_its_unrolled_twin(resnet18: nn.Module) -> None:
+    x, twin = small(64), copy.deepcopy(resnet18)
+    twin.relu = nn.ReLU()
+    for block in (part for part in twin.modules() if isinstance(part, torchvision.models.resnet.BasicBlock)):
+        block.relu, block.second = nn.ReLU(), nn.ReLU()
+
+        def forward(x: Tensor, block: Any = block) -> Tensor:
+            same = x if block.downsample is None else block.downsample(x)
+            return block.second(block.bn2(block.conv2(block.relu(block.bn1(block.conv1(x))))) + same)
+
+        block.forward = forward
+    made = pellucid.explain(resnet18, x, method="guided-backpropagation", target="class:3")
+    assert near(made.values, GuidedBackprop(twin).attribute(x.clone().requires_grad_(), target=3)[0])
+
+
+def without_weights(build: Callable[[], nn.Module]) -> nn.Module:
+    """The architecture alone: making up a hundred million weights takes longer than everything else here."""
+    with torch.device("meta"):
+        module = build()
+    module = module.to_empty(device="cpu").eval()
+    for tensor in (*module.parameters(), *module.buffers()):
+        tensor.data.zero_()
+    return module
+
+
+@pytest.mark.parametrize(
+    ("build", "side", "site"),
+    [
+        (torchvision.models.squeezenet1_0, 64, "features.12/cat"),
+        (torchvision.models.mobilenet_v2, 64, "features.18.2"),
+        (torchvision.models.vgg11_bn, 64, "features.27"),
+        (torchvision.models.densenet121, 64, "/relu"),
+        (torchvision.models.resnet18, 64, "layer4.1.relu#2"),
+    ],
+)
+def test_the_default_site_is_the_last_one_with_maps(build: Callable[[], nn.Module], side: int, site: str) -> None:
+    facts = passes.facts(without_weights(build), torch.zeros(1, 3, side, side))
+    assert GradCAM().reads(facts).values == GradCAM().reads(facts).slopes == {site}
+
+
+def transformer() -> nn.Module:
+    made = torchvision.models.VisionTransformer(
+        image_size=32, patch_size=8, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=16, num_classes=5
+    )
+    nn.init.normal_(made.heads.head.weight)  # zeros otherwise
+    return made
+
+
+def windows() -> nn.Module:
+    return torchvision.models.SwinTransformer(
+        patch_size=[4, 4], embed_dim=12, depths=[1, 1], num_heads=[1, 2], window_size=[4, 4], num_classes=5
+    )
+
+
+@pytest.mark.parametrize(("build", "why"), [(transformer, "is attention"), (windows, "no maps larger than 1×1")])
+def test_transformers_are_refused_by_grad_cam_by_name(build: Callable[[], nn.Module], why: str) -> None:
+    module = build().eval()
+    with pytest.raises(
+        MethodError, match=rf"grad-cam finds no site of its own in this model \(.*{why}.*\); use saliency"
+    ):
+        pellucid.explain(module, small(32), method="grad-cam")
+    with pytest.raises(MethodError, match="is gelu; use saliency"):
+        pellucid.explain(module, small(32), method="guided-backpropagation")
+    made = pellucid.explain(module, small(32), method="saliency", target="class:1")
+    leaf = small(32).requires_grad_()
+    assert near(made.values, torch.autograd.grad(module(leaf)[0, 1], leaf)[0][0])
+
+
+def test_a_real_photograph_is_explained_and_drawn(shared_data: Path) -> None:
+    folder = shared_data / "images" / "imagenet_samples"
+    path = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))[0]
+    model = pellucid.load(real(shared_data, "squeezenet1_0"))
+    for made in pellucid.explain_many(model, [path], methods=["grad-cam", "guided-backpropagation"]):
+        assert made.subject is not None
+        assert made.subject.name == path.name
+        original = pellucid.read(path)
+        drawn = made.overlay(original=original)
+        assert drawn.pixels.shape[0] / drawn.pixels.shape[1] == pytest.approx(
+            original.height / original.width, rel=0.01
+        )
+        assert np.isfinite(made.values).all()
+        assert made.values.any()
