@@ -30,7 +30,7 @@ demo: $(VENV)/run
 	@$(BIN)/pellucid demo -o out/demo.html
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest -q --cov --cov-report=term
+	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term
 
 check: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -8,6 +8,10 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Two test processes on two cores: more threads would only wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)
+
 _LIBRARIES = []  # kept alive for the whole run
 
 try:
