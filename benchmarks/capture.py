@@ -2,9 +2,9 @@
 
     python benchmarks/capture.py [--json] [--batch 32] [--rounds 7]
 
-Every round runs all contestants once, in turn, so that a machine that slows down slows all of them; the figure is the
-median of the
-ratios to the plain forward of the same round.
+Each contestant runs in rounds between two plain forwards, so that a machine that slows down slows both; the figure is
+the median of the ratios to the mean of the two. One contestant after another: what one keeps alive, or TorchLens has
+wrapped, would weigh on the rest.
 """
 
 import argparse
@@ -82,7 +82,9 @@ def torchlens(model: nn.Module, batch: Tensor) -> Work | None:
         import torchlens
     except ImportError:
         return None
-    return lambda: torchlens.log_forward_pass(model, batch)
+    # It wraps torch's functions; unless it takes the wrappers off, they would slow the contestants after it.
+    options = torchlens.options.CaptureOptions(unwrap_when_done=True)
+    return lambda: torchlens.trace(model, batch, capture=options)
 
 
 def plain(model: nn.Module, batch: Tensor) -> Work:
@@ -125,30 +127,32 @@ def main() -> int:
     model = resnet18()
     batch = torch.randn(given.batch, 3, 224, 224, generator=torch.Generator().manual_seed(1))
 
-    contestants: dict[str, tuple[Work, float]] = {
-        "watch(reuse=True), all values": (watched(model, batch), 1.10),
-        "trace, all values": (lambda: pellucid.trace(model, batch), 1.40),
-        "statistics of every site": (lambda: passes.record(model, batch, statistics="basic"), 1.50),
-        "naive clone in every hook": (naive(model, batch), float("nan")),
-        "naive mean and std": (naive_statistics(model, batch), float("nan")),
+    contestants: dict[str, tuple[Callable[[], Work | None], float]] = {
+        "watch(reuse=True), all values": (lambda: watched(model, batch), 1.10),
+        "trace, all values": (lambda: lambda: pellucid.trace(model, batch), 1.40),
+        "statistics of every site": (lambda: lambda: passes.record(model, batch, statistics="basic"), 1.50),
+        "naive clone in every hook": (lambda: naive(model, batch), float("nan")),
+        "naive mean and std": (lambda: naive_statistics(model, batch), float("nan")),
     }
-    if not given.no_torchlens and (lens := torchlens(model, batch)) is not None:
-        contestants["torchlens"] = (lens, float("nan"))
+    if not given.no_torchlens:
+        contestants["torchlens"] = (lambda: torchlens(model, batch), float("nan"))
     base = plain(model, batch)
-    for work, _ in contestants.values():
-        work()
-    times: dict[str, list[float]] = {name: [] for name in contestants}
+    times: dict[str, list[float]] = {}
     bases: list[float] = []
-    slow = {"torchlens": 2}
-    for number in range(given.rounds):
+    for name, (enter, _) in contestants.items():
+        work = enter()
+        if work is None:
+            continue
+        work()
         before = seconds(base)
-        for name, (work, _) in contestants.items():
-            if number < slow.get(name, given.rounds):
-                taken = seconds(work)
-                after = seconds(base)
-                times[name].append(taken / ((before + after) / 2))
-                before = after
-                bases.append(after)
+        times[name] = []
+        for _ in range(given.rounds):
+            taken = seconds(work)
+            after = seconds(base)
+            times[name].append(taken / ((before + after) / 2))
+            before = after
+            bases.append(after)
+        del work
     differs = agreement(model, batch[:2])
     rows = [
         {
@@ -160,7 +164,8 @@ def main() -> int:
             "goal": None if goal != goal else goal,
             "agreement": f"largest difference to plain hooks {differs}",
         }
-        for (name, (_, goal)), ratios in zip(contestants.items(), times.values(), strict=True)
+        for name, ratios in times.items()
+        for goal in (contestants[name][1],)
     ]
     if given.json:
         print(json.dumps(rows, indent=1))

@@ -4,6 +4,7 @@
 by a rename. `read` refuses what does not fit together.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -28,8 +29,18 @@ def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it is either the old one or the new one, never a part of it.
 
     Raises:
-        OSError: The folder is missing or not writable, or the disk is full; nothing is left behind.
+        OSError: The folder is missing or not writable, or the disk is full; names the path and the bytes that are
+            needed. Nothing is left behind.
     """
+    try:
+        _write_whole(path, content)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+            raise
+        raise OSError(error.errno, f"{error.strerror}; {len(content):,} bytes are needed", str(path)) from error
+
+
+def _write_whole(path: Path, content: bytes) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}.", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -4,6 +4,7 @@
     ├── SettingError          (ValueError)       a setting or argument has a value that makes no sense
     ├── InputError            (ValueError)       a picture cannot be read, or is refused
     ├── ModelError            (ValueError)       a model cannot be loaded or used
+    │   ├── ModelNameError                       no model of that name; names the nearest
     │   ├── CheckpointError                      a weights file does not fit, is damaged or is something else
     │   ├── UntrustedModelError (PermissionError) loading would run foreign code and nobody has said so
     │   ├── OutputError                          the model's output is no table of logits, one row per picture
@@ -56,6 +57,12 @@ class InputError(PellucidError, ValueError):
 
 class ModelError(PellucidError, ValueError):
     """A model cannot be loaded or used."""
+
+
+class ModelNameError(ModelError):
+    """No model of that name, or what was given names none."""
+
+    exit_code = 2
 
 
 class CheckpointError(ModelError):

@@ -74,7 +74,7 @@ def test_code_is_refused_without_trust(cli: Cli) -> None:
 
 
 def test_an_unknown_model_is_told_the_nearest(cli: Cli) -> None:
-    assert one_line(cli("trace", "animal", "cat.png"), 1).startswith("no model 'animal'; did you mean 'animals'?")
+    assert one_line(cli("trace", "animal", "cat.png"), 2).startswith("no model 'animal'; did you mean 'animals'?")
 
 
 def test_an_unexpected_error_of_a_model_is_one_line_without_its_colours(cli: Cli) -> None:

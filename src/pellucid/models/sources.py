@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pellucid.errors import ModelError, did_you_mean
+from pellucid.errors import ModelNameError, did_you_mean
 from pellucid.models.bundled import bundled
 
 SEED = "xai"
@@ -59,7 +59,7 @@ def parse(text: str | Path) -> Source:
     """Take a source string apart. Only whether a file exists is looked up; nothing is read or imported.
 
     Raises:
-        ModelError: It has none of the known forms.
+        ModelNameError: It has none of the known forms.
     """
     if isinstance(text, Path):
         if text.suffix.partition(":")[0] != ".py":
@@ -69,7 +69,7 @@ def parse(text: str | Path) -> Source:
         file, _, rest = text.rpartition(".py:")
         name, _, weights = rest.partition("@")
         if not name:
-            raise ModelError(f"{text!r} names no callable after the colon; write {Path(file).name}.py:build.")
+            raise ModelNameError(f"{text!r} names no callable after the colon; write {Path(file).name}.py:build.")
         return Source(kind="code", name=name, file=Path(f"{file}.py").expanduser(), weights=_weights(weights))
     stem, _, weights = text.partition("@")
     if stem == SEED:
@@ -82,13 +82,13 @@ def parse(text: str | Path) -> Source:
     if slash and zoo == "timm" and name:
         return Source(kind="timm", name=name, weights=_weights(weights))
     if text.endswith(".py"):
-        raise ModelError(
+        raise ModelNameError(
             f"{text!r} is a Python file; say also which callable builds the model: {Path(text).name}:build."
         )
     path = Path(text).expanduser()
     if text and ("/" in text or "\\" in text or path.suffix.lower() in _SUFFIXES + _FOREIGN_SUFFIXES or path.exists()):
         return Source(kind="file", name=path.name, file=path)
-    raise ModelError(f"no model {text!r}{did_you_mean(stem, [*bundled(), SEED]) or '.'} Expected {forms()}.")
+    raise ModelNameError(f"no model {text!r}{did_you_mean(stem, [*bundled(), SEED]) or '.'} Expected {forms()}.")
 
 
 def _weights(text: str) -> Path | Literal["random"] | None:

@@ -13,7 +13,7 @@ from urllib.parse import urlparse
 import torch
 from torch import nn
 
-from pellucid.errors import MissingExtraError, ModelError, did_you_mean
+from pellucid.errors import MissingExtraError, ModelError, ModelNameError, did_you_mean
 from pellucid.models.architecture import Architecture, Cached, Remap, kept_random_state, rgb
 from pellucid.models.preprocessing import Preprocessing
 from pellucid.models.torchvision_models import unloadable_torchvision
@@ -99,11 +99,11 @@ def _config(timm: ModuleType, name: str) -> dict[str, Any]:
             did_you_mean(architecture, timm.list_models())
             or f"; it has {len(timm.list_models())} others, see timm.list_models()."
         )
-        raise ModelError(f"timm has no model {architecture!r}{near}")
+        raise ModelNameError(f"timm has no model {architecture!r}{near}")
     known = [known.partition(".")[2] for known in timm.list_pretrained(f"{architecture}.*")]
     if tag and tag not in known:
         near = did_you_mean(tag, known) or f"; it has {', '.join(known) or 'none'}."
-        raise ModelError(f"timm's {architecture} has no weights {tag!r}{near}")
+        raise ModelNameError(f"timm's {architecture} has no weights {tag!r}{near}")
     config = timm.get_pretrained_cfg(name, allow_unregistered=True)
     return {} if config is None else dict(config.to_dict())
 

@@ -12,7 +12,7 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor
 
-from pellucid.errors import MissingExtraError, ModelError, did_you_mean
+from pellucid.errors import MissingExtraError, ModelError, ModelNameError, did_you_mean
 from pellucid.models.architecture import Architecture, Cached, kept_random_state, rgb
 from pellucid.models.preprocessing import Preprocessing
 
@@ -106,7 +106,7 @@ def _default_weights(models: ModuleType, name: str) -> Any | None:
         if name in models.list_models():
             raise ModelError(f"torchvision/{name} is no plain classifier; pass the module itself to look inside it.")
         near = did_you_mean(name, known) or f"; it has {', '.join(known[:6])} and {len(known) - 6} more."
-        raise ModelError(f"torchvision has no classifier {name!r}{near}")
+        raise ModelNameError(f"torchvision has no classifier {name!r}{near}")
     return getattr(models.get_model_weights(name), "DEFAULT", None)
 
 
