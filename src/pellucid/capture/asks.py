@@ -56,21 +56,8 @@ class Facts:
         return fitting[-1] if fitting and (not unknown or unknown[-1].index < fitting[-1].index) else None
 
     def channels_first(self) -> frozenset[str]:
-        """The sites that are known to be feature maps (batch, channels, height, width).
-
-        Convolutions, pooling and batch norm take channels first; what works on each value alone keeps the order. Of
-        others (a linear layer over the last axis, attention) the order is not known.
-        """
-        known: set[str] = set()
-        for site in self.sites:
-            inherits = site.kind in ("activation", "dropout", "identity", "add", "scale", "concat", "pad", "softmax")
-            if site.is_map and (
-                site.kind in ("conv", "pool", "resample")
-                or site.op in ("batch_norm", "group_norm", "instance_norm", "local_response_norm")
-                or (inherits and any(parent in known for parent in site.inputs))
-            ):
-                known.add(site.name)
-        return frozenset(known)
+        """The sites that are known to be feature maps (batch, channels, height, width)."""
+        return frozenset(site.name for site in self.sites if site.is_map and site.channels_first)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ class Call:
     multiply_adds: int
     seconds: float
     field: Field | None
+    channels_first: bool
     wanted: bool = False
     value: Tensor | None = None
     edge: Edge | None = None
@@ -48,6 +49,7 @@ class Call:
             multiply_adds=self.multiply_adds,
             seconds=self.seconds,
             receptive_field=receptive_field.public(self.field),
+            channels_first=self.channels_first,
             values=None if self.value is None else self.value.detach(),
             statistics=self.statistics,
         )

@@ -23,6 +23,10 @@ _TOO_SMALL = (
 _LARGEST = 1024  # no larger square is tried
 
 
+class DecidesTogetherError(Exception):
+    """A batch has been decided on as a whole: its items must be run one by one."""
+
+
 def explained(
     module: nn.Module, batch: Tensor, recorder: Recorder, error: Exception, attempt: Callable[[int], Exception | None]
 ) -> ModelError:

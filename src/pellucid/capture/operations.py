@@ -46,6 +46,11 @@ MOVES = words(
     getitem chunk split tensor_split unbind narrow select index_select flip roll repeat tile as_strided data T mT real
     requires_grad broadcast_to channel_shuffle native_channel_shuffle alias"""
 )
+# Moves that give the axes another order, and those that may.
+REORDERS = words("permute transpose t movedim moveaxis swapaxes swapdims T mT as_strided")
+RESHAPES = words("view reshape flatten unflatten ravel squeeze unsqueeze view_as reshape_as")
+# Normalisation of (batch, channels, positions …).
+CHANNEL_NORMS = words("batch_norm group_norm instance_norm local_response_norm")
 # They take only the shape or the type of their other arguments.
 SHAPED_LIKE = words("expand_as view_as reshape_as type_as to")
 # New tensors that have an argument's shape and none of its values.

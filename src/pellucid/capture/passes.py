@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pellucid.capture import knowledge
 from pellucid.capture.answers import Answer, read_answer
 from pellucid.capture.asks import Facts, Parts, Probe, Reads, Seen
-from pellucid.capture.failures import explained, is_out_of_memory, not_finite, too_large
+from pellucid.capture.failures import DecidesTogetherError, explained, is_out_of_memory, not_finite, too_large
 from pellucid.capture.keeping import Wants
 from pellucid.capture.probing import Questions
 from pellucid.capture.recorder import Recorder
@@ -79,9 +79,10 @@ def _record(
     wants: Wants | None = None,
     statistics: Literal["none", "basic", "full"] = "none",
 ) -> tuple[Recorder, Any]:
-    recorder = Recorder(module, wants=wants, statistics=statistics)
-    with undisturbed(module), torch.no_grad():
-        output = _forward(module, batch, recorder)
+    with undisturbed(module) as weights, torch.no_grad():
+        recorder = Recorder(module, wants=wants, statistics=statistics, before_write=weights.before_write)
+        # The model gets a copy: some write into what they are given.
+        output = _forward(module, batch.clone(), recorder)
     return recorder, output
 
 
@@ -107,7 +108,7 @@ def _forward(module: nn.Module, batch: Tensor, recorder: Recorder) -> Any:
         return None
 
     try:
-        with recorder:
+        with recorder.alone():
             output = module(batch)
             recorder.note_output(output)
     except Exception as error:
@@ -147,6 +148,7 @@ def read(
     Raises:
         CapacityError: Not even one item fits into memory.
         OutputError, NotFiniteError, MethodError: The model's answer or a site cannot be explained.
+        DecidesTogetherError: The model decides by the values of its input, and there are several items.
     """
     agreed: dict[int, Sequence[Score]] = {}
 
@@ -185,20 +187,23 @@ def _read(
     while True:
         wanted = None if known is None else reads(known)
         start = None if known is None or wanted is None or ruling is not None else knowledge.start_of(wanted, known)
-        recorder = Recorder(
-            module,
-            wants=_wanting(wanted),
-            edges=True,
-            start=start,
-            intercept=None if ruling is None else Interceptor(ruling),
-            live=True,
-        )
-        with undisturbed(module), torch.enable_grad():
+        with undisturbed(module) as weights, torch.enable_grad():
+            recorder = Recorder(
+                module,
+                wants=_wanting(wanted),
+                edges=True,
+                start=start,
+                intercept=None if ruling is None else Interceptor(ruling),
+                live=True,
+                before_write=weights.before_write,
+            )
             leaf = batch.detach().clone().requires_grad_(start is None)
             # The model gets a copy: a leaf that wants a gradient must not be overwritten, and models write in place.
             output = _forward(module, leaf.clone(), recorder)
             spent.calls += 1
             spent.forwards += len(batch)
+            if recorder.decides and len(batch) > 1:
+                raise DecidesTogetherError
             if known is not None and not knowledge.agrees(known, recorder):
                 # The model went another way than the known one, so what is wanted, and where to start, may be wrong.
                 knowledge.forget(module)
@@ -360,10 +365,13 @@ def run_probe(
 
 def _score(module: nn.Module, x: Tensor, scores: Sequence[Score], *, slope: bool) -> tuple[Tensor, Tensor | None]:
     sites = {score.place for score in scores} - {LOGITS}
-    recorder = Recorder(module, wants=(lambda name, *_: name in sites) if sites else None, live=True)
-    with undisturbed(module), torch.set_grad_enabled(slope):
+    with undisturbed(module) as weights, torch.set_grad_enabled(slope):
+        wants: Wants | None = (lambda name, *_: name in sites) if sites else None
+        recorder = Recorder(module, wants=wants, live=True, before_write=weights.before_write)
         leaf = x.detach().clone().requires_grad_(slope)
         output = _forward(module, leaf.clone(), recorder)
+        if recorder.decides and len(x) > 1:
+            raise DecidesTogetherError
         places = {name: recorder.value(name) for name in sites}
         if any(score.place == LOGITS for score in scores):
             places[LOGITS] = read_answer(recorder, output, items=len(x)).logits

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pellucid.capture.operations import words
+from pellucid.capture.operations import RESHAPES, words
 
-# Numbers stay in row-major order under these, whatever the new shape.
-_RESHAPES = words("view reshape flatten unflatten ravel view_as reshape_as squeeze unsqueeze")
 # Equal sizes mean equal places under these.
-_KEEPS_ORDER = _RESHAPES | words(
+_KEEPS_ORDER = RESHAPES | words(
     """contiguous clone detach to type type_as float double half bfloat16 cpu cuda chunk split tensor_split narrow data
     requires_grad alias channel_shuffle native_channel_shuffle real expand expand_as broadcast_to"""
 )
@@ -47,12 +45,12 @@ def moved(
     if op not in _KEEPS_ORDER:
         return None
     if len(shape) == len(before) and all(before[dim] == shape[dim] for dim in field.dims):
-        return field if op not in _RESHAPES or before[0] == shape[0] else None
+        return field if op not in RESHAPES or before[0] == shape[0] else None
     # A split of the channels (channel shuffle) keeps the last dimensions as they are.
     trailing = tuple(range(len(before) - len(field.dims), len(before)))
     kept = tuple(range(len(shape) - len(field.dims), len(shape)))
     if (
-        op in _RESHAPES
+        op in RESHAPES
         and field.dims == trailing
         and len(shape) > len(kept)
         and [before[d] for d in trailing] == [shape[d] for d in kept]

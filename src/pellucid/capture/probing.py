@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pellucid.capture.asks import Ask, Facts
-from pellucid.capture.failures import is_out_of_memory, too_large
+from pellucid.capture.failures import DecidesTogetherError, is_out_of_memory, too_large
 from pellucid.capture.scores import Score
 
 # Runs some inputs, each with its own score: the scores' values, and their slopes at the inputs where they are wanted.
@@ -53,6 +53,9 @@ class Questions:
                     made[variant] = ask.variants.make(variant)
                 x = torch.stack([made[variant][item] for variant, item in chunk])
                 score, slope = self.run(x, [self.scores[item] for _, item in chunk], ask.want == "slope")
+            except DecidesTogetherError:
+                self.size = 1
+                continue
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise

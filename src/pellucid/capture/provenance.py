@@ -18,10 +18,14 @@ ParentField = tuple[Field | None, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The sites that made a tensor (none: it does not depend on the input), and its receptive field."""
+    """The sites that made a tensor (none: it does not depend on the input), and its receptive field.
+
+    `moved` says that its axes are no longer those of what the sites have returned.
+    """
 
     sites: tuple[str, ...]
     field: Field | None
+    moved: bool = False
 
 
 @dataclass(slots=True)
@@ -60,10 +64,10 @@ class Provenance:
         self._entries.clear()
         self._writes.clear()
 
-    def remember(self, tensor: Tensor, sites: tuple[str, ...], reach: Field | None) -> None:
+    def remember(self, tensor: Tensor, sites: tuple[str, ...], reach: Field | None, *, moved: bool = False) -> None:
         """Note where a tensor comes from."""
         writes = len(self._writes.get(storage_of(tensor), ())) if self._writes else 0
-        self._entries[id(tensor)] = _Entry(weakref.ref(tensor), Origin(sites, reach), writes)
+        self._entries[id(tensor)] = _Entry(weakref.ref(tensor), Origin(sites, reach, moved), writes)
 
     def of(self, tensor: Tensor) -> Origin | None:
         """Where a tensor comes from, as far as anybody has seen."""
@@ -100,6 +104,10 @@ class Provenance:
         dependent = [(origin, shape) for origin, shape in known if origin is not None and origin.sites]
         names = tuple(dict.fromkeys(name for origin, _ in dependent for name in origin.sites))
         return names, tuple((origin.field, shape) for origin, shape in dependent)
+
+    def moved(self, arguments: Iterable[Tensor]) -> bool:
+        """Whether the axes of any of some arguments are no longer those of what a site has returned."""
+        return any(origin is not None and origin.moved for origin in map(self.of, arguments))
 
     def is_constant(self, tensor: Tensor) -> bool:
         """Whether a tensor is a weight, or made from weights and numbers alone."""

@@ -99,8 +99,8 @@ def of_input(dimensions: int) -> Field | None:
 
 
 def public(field: Field | None) -> ReceptiveField | None:
-    """A field as users see it."""
-    if field is None:
+    """A field as users see it; None also where height and width have changed places."""
+    if field is None or list(field.dims) != sorted(field.dims):
         return None
     return ReceptiveField(
         size=tuple(a.high - a.low + 1 for a in field.axes),

@@ -6,7 +6,9 @@ that it stays what that call returned.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -34,6 +36,14 @@ from pellucid.capture.operations import (
 )
 from pellucid.capture.provenance import ParentField, storage_of
 from pellucid.capture.recording import Recording
+
+# What makes a number or a truth of a tensor's values, so that Python can decide by it.
+_READS_VALUES = frozenset(
+    {Tensor.__bool__, Tensor.__int__, Tensor.__float__, Tensor.__index__, Tensor.item, Tensor.tolist, Tensor.numpy}
+    | {Tensor.is_nonzero, Tensor.equal, Tensor.allclose, torch.is_nonzero, torch.equal, torch.allclose}
+)
+# The recorder of a pass that pellucid runs itself, so that a user's watch does not take that pass for the user's.
+_RUNNING: ContextVar["Recorder | None"] = ContextVar("running", default=None)
 
 Interceptor = Callable[[Callable[..., Any], str, str, tuple[Any, ...], dict[str, Any]], Any]
 
@@ -66,6 +76,7 @@ class Recorder(Recording, TorchFunctionMode):
         intercept: Called instead of every functional operation; for backward rules.
         buffers: Where copies that protect values from in-place operations are written, by site; reused between passes.
         live: Keep values as parts of the autograd graph, so that a score can be made of them.
+        before_write: Called with a tensor that is about to be overwritten in place.
         start: A site whose output becomes the first of the autograd graph: nothing before it is differentiated.
     """
 
@@ -80,6 +91,7 @@ class Recorder(Recording, TorchFunctionMode):
         buffers: dict[str, Tensor] | None = None,
         live: bool = False,
         start: str | None = None,
+        before_write: Callable[[Tensor], None] | None = None,
     ) -> None:
         TorchFunctionMode.__init__(self)
         keeper = Keeper(wants, buffers=buffers, live=live)
@@ -87,6 +99,7 @@ class Recorder(Recording, TorchFunctionMode):
         self.module = module
         self._intercept = intercept
         self._stack: list[_Scope] = []
+        self._before_write = before_write
         self._failed_at = ""
         self._names = {part: name for name, part in module.named_modules()}
         self._leaves = {part for part in self._names if is_leaf(part)}
@@ -112,9 +125,24 @@ class Recorder(Recording, TorchFunctionMode):
             self._stack.clear()
             self._end()
 
+    @contextmanager
+    def alone(self) -> Iterator["Recorder"]:
+        """Record a pass of pellucid's own; what the user watches with stays as it is meanwhile."""
+        token = _RUNNING.set(self)
+        try:
+            with self:
+                yield self
+        finally:
+            _RUNNING.reset(token)
+
+    def _is_idle(self) -> bool:
+        return _RUNNING.get() not in (None, self)
+
     # -- modules --
 
     def _before_module(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self._is_idle():
+            return
         with torch._C.DisableTorchFunction():
             if not self._stack:
                 self._failed_at = ""
@@ -131,7 +159,7 @@ class Recorder(Recording, TorchFunctionMode):
 
     def _after_module(self, module: nn.Module, args: tuple[Any, ...], result: Any) -> Any:
         ended = time.perf_counter()
-        if not any(scope.module is module for scope in self._stack):
+        if self._is_idle() or not any(scope.module is module for scope in self._stack):
             return None  # a hook of the user's raised before this call had begun
         while self._stack[-1].module is not module:
             self._stack.pop()
@@ -207,12 +235,18 @@ class Recorder(Recording, TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
+        if self._is_idle():
+            return function(*args, **kwargs)
         target = written_in_place(function, args, kwargs)
         if target is not None:
             for tensor in (target, *tensors_in(kwargs.get("out"))):
                 self._keeper.protect(tensor)
+                if self._before_write is not None:
+                    self._before_write(tensor)
         if not self._stack:
             return function(*args, **kwargs)
+        if function in _READS_VALUES and not self.decides:
+            self.decides = bool(self._origins.parents(tensors_in((args, kwargs)))[0])
         scope = self._stack[-1]
         if not scope.leaf:
             return self._functional(scope, function, args, kwargs, target)

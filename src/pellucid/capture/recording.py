@@ -3,6 +3,7 @@
 How calls are noticed is the business of `recorder.py`.
 """
 
+import math
 import weakref
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -13,7 +14,17 @@ from pellucid.capture import receptive_field
 from pellucid.capture.calls import Call
 from pellucid.capture.edges import Edge, memory_edge, own_edge
 from pellucid.capture.keeping import Keeper
-from pellucid.capture.operations import MOVES, floating_tensors, multiply_adds, tensors_in
+from pellucid.capture.operations import (
+    CHANNEL_NORMS,
+    MOVES,
+    REORDERS,
+    RESHAPES,
+    floating_tensors,
+    kind_of,
+    multiply_adds,
+    tensors_in,
+)
+from pellucid.capture.positions import Field
 from pellucid.capture.provenance import ParentField, Provenance, storage_of
 from pellucid.capture.sites import INPUT, Site
 from pellucid.capture.statistics import summarise
@@ -30,6 +41,7 @@ class Recording:
         before_softmax: The last softmax over the classes: what it returned, what it was given, and its name.
         reshaped_batch: The last operation that changed the first dimension: its name, both shapes, and the site before.
         output_sites: The sites that the model's output comes from.
+        decides: Whether the model has made Python's decisions by values that depend on the input.
     """
 
     def __init__(
@@ -47,6 +59,7 @@ class Recording:
         self.before_softmax: tuple[weakref.ref[Tensor], Tensor, str] | None = None
         self.reshaped_batch: tuple[str, tuple[int, ...], tuple[int, ...], str] | None = None
         self.output_sites: tuple[str, ...] = ()
+        self.decides = False
         self._keeper = keeper
         self._statistics = statistics
         self._edges = edges
@@ -54,6 +67,7 @@ class Recording:
         self._views: dict[int, list[tuple[Call, Edge]]] = {}
         self._times_called: dict[str, int] = {}
         self._users_memory: set[int] = set()
+        self._channels_first: set[str] = set()
         # A tensor that hangs on a module without being registered is a constant, too.
         plain = [tensor for part in module.modules() for tensor in tensors_in(list(vars(part).values()))]
         self._origins = Provenance((*module.parameters(), *module.buffers(), *plain))
@@ -63,11 +77,13 @@ class Recording:
         self.calls = []
         self.aliases = {}
         self.before_softmax = None
+        self.decides = False
         self.reshaped_batch = None
         self._times_called.clear()
         self._origins.forget()
         self._keeper.forget()
         self._views.clear()
+        self._channels_first.clear()
         for tensor in given:
             self._origins.remember(tensor, (INPUT,), receptive_field.of_input(tensor.dim()))
         self._users_memory = {storage_of(tensor) for tensor in given}
@@ -99,6 +115,7 @@ class Recording:
         replaced = None
         for part, tensor in parts:
             shape = tuple(tensor.shape)
+            reach = receptive_field.after(op, settings, fields, shape)
             call = Call(
                 name=name + part,
                 op=op,
@@ -109,8 +126,11 @@ class Recording:
                 parameters=parameters,
                 multiply_adds=multiply_adds(op, weight, arguments, tensor),
                 seconds=seconds,
-                field=receptive_field.after(op, settings, fields, shape),
+                field=reach,
+                channels_first=self._has_channels_first(op, reach, arguments, parents, shape),
             )
+            if call.channels_first:
+                self._channels_first.add(call.name)
             self.calls.append(call)
             self._origins.remember(tensor, (call.name,), call.field)
             if self._start == call.name:
@@ -125,6 +145,20 @@ class Recording:
         if written is not None and parts:
             self._origins.overwritten(written, (self.calls[-1].name,), self.calls[-1].field)
         return replaced
+
+    def _has_channels_first(
+        self, op: str, reach: Field | None, arguments: list[Tensor], parents: tuple[str, ...], shape: tuple[int, ...]
+    ) -> bool:
+        kind = kind_of(op)
+        if len(shape) < 3:
+            return False
+        if kind in ("conv", "pool", "resample") or op in CHANNEL_NORMS:
+            return True
+        if reach is not None:
+            return reach.dims == tuple(range(2, len(shape)))
+        inherits = kind in ("activation", "dropout", "identity", "add", "scale", "concat", "pad", "softmax")
+        known = any(parent in self._channels_first for parent in parents)
+        return inherits and known and not self._origins.moved(arguments)
 
     def _mark_edge(self, call: Call, tensor: Tensor, *, written: bool) -> None:
         behind = None if call.name == self._start else memory_edge(tensor)
@@ -156,7 +190,7 @@ class Recording:
         dim = settings.get("dim")
         if dim is None:  # torch's rule where a model does not say
             dim = 0 if before.dim() in (0, 1, 3) else 1
-        if op == "sigmoid" or (isinstance(dim, int) and dim % max(before.dim(), 1) == min(1, before.dim() - 1)):
+        if op == "sigmoid" or (isinstance(dim, int) and _is_over_classes(dim % max(before.dim(), 1), before)):
             self.before_softmax = (weakref.ref(after), before, op)
 
     def _hand_on(
@@ -177,11 +211,13 @@ class Recording:
             shape = tuple(tensor.shape)
             if self.input is not None and before[:1] == self.input.shape[:1] and shape[:1] != before[:1] and shape:
                 self.reshaped_batch = (op, before, shape, parents[-1])
+            moved = op in REORDERS or len(shape) != len(before) or (op in RESHAPES and shape != before)
+            moved = moved or self._origins.moved(arguments)
             if target is not None:  # `x.unsqueeze_(1)`: the same object with other dimensions
-                self._origins.remember(tensor, parents, None)
+                self._origins.remember(tensor, parents, None, moved=moved)
             elif not any(tensor is argument for argument in arguments):
                 reach = receptive_field.after(op if op in MOVES else "getitem", settings, fields[:1], shape)
-                self._origins.remember(tensor, parents, reach)
+                self._origins.remember(tensor, parents, reach, moved=moved)
 
     def _next_name(self, name: str) -> str:
         times = self._times_called.get(name, 0) + 1
@@ -210,3 +246,8 @@ class Recording:
     def sites(self) -> tuple[Site, ...]:
         """The recorded calls as sites, with the values as they were when each call returned."""
         return tuple(call.site(index) for index, call in enumerate(self.calls))
+
+
+def _is_over_classes(dim: int, before: Tensor) -> bool:
+    """Whether an axis holds the classes: the second, or the only one with more than one entry per picture."""
+    return dim == min(1, before.dim() - 1) or (dim > 0 and before.shape[dim] == math.prod(before.shape[1:]))

@@ -30,6 +30,7 @@ def row_of(site: Site) -> dict[str, Any]:
         "multiply_adds": site.multiply_adds,
         "seconds": site.seconds,
         "receptive_field": None if field is None else asdict(field),
+        "channels_first": site.channels_first,
         "statistics": None if site.statistics is None else asdict(site.statistics),
     }
 

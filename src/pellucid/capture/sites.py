@@ -40,6 +40,8 @@ class Site:
         multiply_adds: Multiply-adds over the whole batch; counted for convolutions and matrix products.
         seconds: How long this call took, measured in this pass; the first pass is slower than later ones.
         receptive_field: The pixels that one position sees; None after an operation that sees all positions.
+        channels_first: Whether the axes are known to be (batch, channels, positions …). Convolutions, pooling and batch
+            norm have them so, and what works on each value alone keeps them; of tokens and windows it is not known.
         values: What the call returned, detached and safe from later in-place operations; None if not kept.
         statistics: Summary of the values; None if not asked for.
     """
@@ -56,6 +58,7 @@ class Site:
     multiply_adds: int
     seconds: float
     receptive_field: ReceptiveField | None
+    channels_first: bool = False
     values: Tensor | None = field(default=None, repr=False)
     statistics: Statistics | None = field(default=None, repr=False)
 

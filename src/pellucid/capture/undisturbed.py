@@ -6,55 +6,100 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from pellucid.capture.provenance import storage_of
+
+
+class Weights:
+    """The parameters of a model as they were, in case it writes to them: max-norm layers do, and hand-written ones.
+
+    Nothing is copied until somebody is about to write.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        # Under an alias, since `parameter.data = other` takes the memory away from the parameter.
+        self._before = [(parameter, parameter.detach()) for parameter in module.parameters() if _is_usual(parameter)]
+        self._places: dict[int, list[Tensor]] = {}
+        for _, alias in self._before:
+            self._places.setdefault(storage_of(alias), []).append(alias)
+        self._copies: list[tuple[Tensor, Tensor]] = []
+
+    def before_write(self, tensor: Tensor) -> None:
+        """Copy the parameters that share memory with a tensor which is about to be overwritten."""
+        for alias in self._places.pop(storage_of(tensor), ()):
+            with torch._C.DisableTorchFunction():
+                self._copies.append((alias, alias.clone()))
+
+    def restore(self) -> None:
+        """Put back what has changed."""
+        with torch.no_grad():
+            for alias, copy in self._copies:
+                alias.copy_(copy)
+        for parameter, alias in self._before:
+            if parameter.data_ptr() != alias.data_ptr() or parameter.shape != alias.shape:
+                parameter.data = alias
 
 
 @contextlib.contextmanager
-def undisturbed(module: nn.Module) -> Iterator[None]:
+def undisturbed(module: nn.Module) -> Iterator[Weights]:
     """Run a model in eval mode with frozen parameters, and put back everything that a pass can change.
 
-    Restored afterwards, also after an exception: train or eval mode of every submodule, `requires_grad` and gradients
-    of every parameter, every buffer, and the random states of torch, Python and NumPy.
+    Restored afterwards, also after an exception: train or eval mode of every submodule, parameters with their
+    `requires_grad` and gradients, every buffer, and the random states of torch, Python and NumPy.
+
+    Yields:
+        The parameters as they were; to be told of every operation that writes in place.
     """
-    modes = [(part, part.training) for part in module.modules()]
-    wanted = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
-    gradients = [(parameter, parameter.grad) for parameter, _ in wanted if parameter.is_leaf]
-    registered = [(part, dict(part._buffers)) for part, _ in modes]
-    contents = [
-        (buffer, buffer.detach().clone(), buffer._version)
-        for buffer in module.buffers()
-        if not buffer.is_inference()  # they have no version and cannot be written outside of inference mode
-    ]
-    python_state, numpy_state = random.getstate(), np.random.get_state()
-    devices = {p.device for p, _ in wanted if p.device.type == "cuda"}
-    # Inference tensors cannot take part in a later backward pass, so none are made, whatever the user's block says.
-    with torch.inference_mode(False), torch.random.fork_rng(devices=[d.index or 0 for d in devices]):
-        try:
-            for part, _ in modes:
-                # Not part.eval(): a model may do more in an eval() of its own than set the flag.
-                part.training = False
-            for parameter, flag in wanted:
-                if parameter.is_leaf and flag:
-                    parameter.requires_grad_(False)
-            yield
-        finally:
-            for part, mode in modes:
-                part.training = mode
-            for parameter, flag in wanted:
-                if parameter.is_leaf and parameter.requires_grad != flag:
-                    parameter.requires_grad_(flag)
-            for parameter, gradient in gradients:
-                if parameter.grad is not gradient:
-                    parameter.grad = gradient
-            for part, buffers in registered:
-                if [(name, id(buffer)) for name, buffer in part._buffers.items()] != [
-                    (name, id(buffer)) for name, buffer in buffers.items()
-                ]:
-                    part._buffers.clear()
-                    part._buffers.update(buffers)
-            for buffer, before, version in contents:
-                if buffer._version != version:
-                    with torch.no_grad():
-                        buffer.copy_(before)
-            random.setstate(python_state)
-            np.random.set_state(numpy_state)
+    parts = list(module.modules())
+    parameters = [parameter for parameter in module.parameters() if _is_usual(parameter)]
+    weights = Weights(module)
+    devices = {parameter.device for parameter in parameters if parameter.device.type == "cuda"}
+    # One step after the other is undone, whatever another one does.
+    with contextlib.ExitStack() as undo:
+        # Inference tensors cannot take part in a later backward pass, so none are made, whatever the user's block says.
+        undo.enter_context(torch.inference_mode(False))
+        undo.enter_context(torch.random.fork_rng(devices=[device.index or 0 for device in devices]))
+        undo.callback(random.setstate, random.getstate())
+        undo.callback(np.random.set_state, np.random.get_state())
+        for buffer in module.buffers():
+            if not buffer.is_inference():  # they have no version and cannot be written outside of inference mode
+                undo.callback(_restore_buffer, buffer, buffer.detach().clone(), buffer._version)
+        for part in parts:
+            undo.callback(_restore_registered, part, dict(part._buffers))
+            undo.callback(setattr, part, "training", part.training)
+        for parameter in parameters:
+            undo.callback(_restore_gradient, parameter, parameter.grad, parameter.requires_grad)
+        undo.callback(weights.restore)
+        for part in parts:
+            # Not part.eval(): a model may do more in an eval() of its own than set the flag.
+            part.training = False
+        for parameter in parameters:
+            if parameter.requires_grad:
+                parameter.requires_grad_(False)
+        yield weights
+
+
+def _is_usual(parameter: nn.Parameter) -> bool:
+    # A tensor made in inference mode stays as it is: nothing about it can be set outside.
+    return parameter.is_leaf and not parameter.is_inference()
+
+
+def _restore_gradient(parameter: nn.Parameter, gradient: Tensor | None, wanted: bool) -> None:
+    if parameter.requires_grad != wanted:
+        parameter.requires_grad_(wanted)
+    if parameter.grad is not gradient:
+        parameter.grad = gradient
+
+
+def _restore_registered(part: nn.Module, before: dict[str, Tensor | None]) -> None:
+    now = part._buffers
+    if [(name, id(buffer)) for name, buffer in now.items()] != [(name, id(buffer)) for name, buffer in before.items()]:
+        now.clear()
+        now.update(before)
+
+
+def _restore_buffer(buffer: Tensor, before: Tensor, version: int) -> None:
+    if buffer._version != version:
+        with torch.no_grad():
+            buffer.copy_(before)

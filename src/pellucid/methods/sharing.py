@@ -10,6 +10,7 @@ from torch import Tensor
 from pellucid.capture import passes
 from pellucid.capture.answers import Answer
 from pellucid.capture.asks import Combine, Facts, Method, Probe, Reads, Rules, Seen
+from pellucid.capture.failures import DecidesTogetherError
 from pellucid.capture.passes import Spent
 from pellucid.capture.scores import Score
 from pellucid.methods.explanation import Explanation
@@ -70,7 +71,11 @@ def explained(
         start = 0
         while group and start < len(results):
             piece = slice(start, start + room.size)
-            made = _group(batch.part(piece), [methods[i] for i in group], targets, room)
+            try:
+                made = _group(batch.part(piece), [methods[i] for i in group], targets, room)
+            except DecidesTogetherError:
+                room.size = 1  # so that no picture decides for another
+                continue
             for item, by_method in zip(results[piece], made, strict=True):
                 item.update(zip(group, by_method, strict=True))
             start = piece.stop

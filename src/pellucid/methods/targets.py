@@ -18,7 +18,6 @@ from torch import Tensor
 
 from pellucid.capture.asks import Facts
 from pellucid.capture.scores import LOGITS, Score
-from pellucid.capture.sites import Site
 from pellucid.errors import TargetError, did_you_mean
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
@@ -126,7 +125,7 @@ def resolve(target: str, logits: Tensor, facts: Facts, class_names: Sequence[str
         return [Resolved(asked=target, text=text, score=score, classes=(one, other))] * len(logits)
     selector, channel = _unit(target)
     site = facts.site(selector)
-    if len(site.shape) > 2 and not _channels_are_known(site, facts):
+    if len(site.shape) > 2 and not site.channels_first:
         shape = "×".join(map(str, site.shape))
         raise TargetError(
             f"target {target!r} cannot be used: site {site.name!r} ({site.op}) has shape {shape}, and which axis "
@@ -182,16 +181,6 @@ def _class(target: str, index: int, count: int, class_names: Sequence[str] | Non
 
 def _named(index: int, class_names: Sequence[str] | None) -> str:
     return class_names[index] if class_names and index < len(class_names) else f"class {index}"
-
-
-def _channels_are_known(site: Site, facts: Facts) -> bool:
-    """Whether the second axis of a site's values holds channels, rather than the words of a sentence or patches."""
-    if site.is_map:
-        return site.name in facts.channels_first()
-    by_name = {each.name: each for each in facts.sites}
-    while site.kind in ("activation", "dropout", "identity", "add", "scale") and set(site.inputs) & by_name.keys():
-        site = by_name[next(name for name in site.inputs if name in by_name)]
-    return site.kind in ("conv", "pool") or site.op in ("batch_norm", "group_norm", "instance_norm")
 
 
 def _two(text: str, target: str) -> tuple[str, str]:
