@@ -4,7 +4,8 @@ It merges what methods ask for into shared passes, runs variants in batches and 
 counts what it spends, and leaves the model exactly as it was.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,11 +19,13 @@ from pellucid.capture.failures import DecidesTogetherError, explained, is_out_of
 from pellucid.capture.keeping import Wants
 from pellucid.capture.probing import Questions
 from pellucid.capture.recorder import Recorder
+from pellucid.capture.replay import Edit, Replay
 from pellucid.capture.rules import Interceptor, Ruling
 from pellucid.capture.scores import LOGITS, Score, evaluate
 from pellucid.capture.sites import INPUT
+from pellucid.capture.tape import LeftTapeError, Player, Tape, constants_of
 from pellucid.capture.undisturbed import undisturbed
-from pellucid.errors import MethodError, ModelError, PellucidError
+from pellucid.errors import MethodError, ModelError, PellucidError, SiteError
 
 Resolve = Callable[[Tensor, Facts], Sequence[Score]]
 Found = list[tuple[Sequence[Score], Tensor, Seen]]
@@ -54,8 +57,15 @@ def record(
         ModelError: The model refuses the batch; its own words are kept.
         CapacityError: The batch does not fit into memory.
     """
-    try:
+    with _in_memory(module, batch):
         return _record(module, batch, wants=wants, statistics=statistics)
+
+
+@contextmanager
+def _in_memory(module: nn.Module, batch: Tensor) -> Iterator[None]:
+    """Say it clearly where a batch does not fit into memory."""
+    try:
+        yield
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
             raise too_large(batch, knowledge.recall(module, batch), error) from error
@@ -112,10 +122,51 @@ def _forward(module: nn.Module, batch: Tensor, recorder: Recorder) -> Any:
             output = module(batch)
             recorder.note_output(output)
     except Exception as error:
-        if isinstance(error, PellucidError) or is_out_of_memory(error):
+        if isinstance(error, PellucidError | LeftTapeError) or is_out_of_memory(error):
             raise
         raise explained(module, batch, recorder, error, attempt) from error
     return output
+
+
+# -- replay
+
+
+def replay(module: nn.Module, batch: Tensor) -> Replay:
+    """One pass whose sites can be changed afterwards, to see what the model would have answered.
+
+    Raises:
+        OutputError: The output is no table of logits with one row per picture.
+        CapacityError: The batch, or the values of its sites, do not fit into memory.
+    """
+    tape = Tape(constants_of(module))
+    with undisturbed(module) as weights, torch.no_grad(), _in_memory(module, batch):
+        recorder = Recorder(module, intercept=tape, before_write=weights.before_write)
+        output = _forward(module, batch.clone(), recorder)
+    tape.playable &= not recorder.decides
+    return Replay(
+        lambda edits: _replayed(module, batch, tape, edits),
+        answer=read_answer(recorder, output, items=len(batch)),
+        sites=recorder.sites(),
+        aliases=recorder.aliases,
+    )
+
+
+def _replayed(module: nn.Module, batch: Tensor, tape: Tape, edits: Mapping[str, Edit]) -> Answer:
+    with undisturbed(module) as weights, torch.no_grad(), _in_memory(module, batch):
+        given = batch.clone()
+        player = Player(tape, [given]) if tape.playable else None
+        recorder = Recorder(module, edits=edits, tape=player, before_write=weights.before_write)
+        try:
+            output = _forward(module, given, recorder)
+            if player is not None:
+                player.finish()
+        except LeftTapeError:
+            tape.playable = False
+            return _replayed(module, batch, tape, edits)
+        missing = edits.keys() - recorder.edited
+        if missing:
+            raise SiteError(f"this pass does not come by site {min(missing)!r}, so it cannot be changed.")
+        return read_answer(recorder, output, items=len(batch))
 
 
 # -- backward

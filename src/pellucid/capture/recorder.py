@@ -6,7 +6,7 @@ that it stays what that call returned.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -36,6 +36,7 @@ from pellucid.capture.operations import (
 )
 from pellucid.capture.provenance import ParentField, storage_of
 from pellucid.capture.recording import Recording
+from pellucid.capture.tape import Player
 
 # What makes a number or a truth of a tensor's values, so that Python can decide by it.
 _READS_VALUES = frozenset(
@@ -76,6 +77,8 @@ class Recorder(Recording, TorchFunctionMode):
         intercept: Called instead of every functional operation; for backward rules.
         buffers: Where copies that protect values from in-place operations are written, by site; reused between passes.
         live: Keep values as parts of the autograd graph, so that a score can be made of them.
+        edits: By site name, what is put in the place of its values.
+        tape: Goes through a tape in the place of `intercept`, and is told of what the edits change.
         before_write: Called with a tensor that is about to be overwritten in place.
         start: A site whose output becomes the first of the autograd graph: nothing before it is differentiated.
     """
@@ -91,13 +94,17 @@ class Recorder(Recording, TorchFunctionMode):
         buffers: dict[str, Tensor] | None = None,
         live: bool = False,
         start: str | None = None,
+        edits: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
+        tape: Player | None = None,
         before_write: Callable[[Tensor], None] | None = None,
     ) -> None:
         TorchFunctionMode.__init__(self)
         keeper = Keeper(wants, buffers=buffers, live=live)
         Recording.__init__(self, module, keeper=keeper, statistics=statistics, edges=edges, start=start)
         self.module = module
-        self._intercept = intercept
+        self._edits = edits or {}
+        self._tape = tape
+        self._intercept = intercept if tape is None else tape
         self._stack: list[_Scope] = []
         self._before_write = before_write
         self._failed_at = ""

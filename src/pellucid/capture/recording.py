@@ -5,9 +5,10 @@ How calls are noticed is the business of `recorder.py`.
 
 import math
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from pellucid.capture import receptive_field
@@ -28,7 +29,8 @@ from pellucid.capture.positions import Field
 from pellucid.capture.provenance import ParentField, Provenance, storage_of
 from pellucid.capture.sites import INPUT, Site
 from pellucid.capture.statistics import summarise
-from pellucid.errors import SiteError
+from pellucid.capture.tape import Player
+from pellucid.errors import SettingError, SiteError
 
 
 class Recording:
@@ -41,6 +43,7 @@ class Recording:
         before_softmax: The last softmax over the classes: what it returned, what it was given, and its name.
         reshaped_batch: The last operation that changed the first dimension: its name, both shapes, and the site before.
         output_sites: The sites that the model's output comes from.
+        edited: The sites whose values were replaced by an edit.
         decides: Whether the model has made Python's decisions by values that depend on the input.
     """
 
@@ -59,6 +62,9 @@ class Recording:
         self.before_softmax: tuple[weakref.ref[Tensor], Tensor, str] | None = None
         self.reshaped_batch: tuple[str, tuple[int, ...], tuple[int, ...], str] | None = None
         self.output_sites: tuple[str, ...] = ()
+        self.edited: set[str] = set()
+        self._edits: Mapping[str, Callable[[Tensor], Tensor]] = {}
+        self._tape: Player | None = None
         self.decides = False
         self._keeper = keeper
         self._statistics = statistics
@@ -137,6 +143,10 @@ class Recording:
                 tensor, replaced = self._start_here(tensor, written)
                 if replaced is not None:
                     self._origins.remember(replaced, (call.name,), call.field)
+            if call.name in self._edits:
+                replaced = self._edit(call.name, tensor, written)
+                if replaced is not None:
+                    self._origins.remember(replaced, (call.name,), call.field)
             if self._edges and tensor.requires_grad:
                 self._mark_edge(call, tensor, written=written is not None)
             if self._statistics != "none":
@@ -159,6 +169,23 @@ class Recording:
         inherits = kind in ("activation", "dropout", "identity", "add", "scale", "concat", "pad", "softmax")
         known = any(parent in self._channels_first for parent in parents)
         return inherits and known and not self._origins.moved(arguments)
+
+    def _edit(self, name: str, tensor: Tensor, written: Tensor | None) -> Tensor | None:
+        """Put an edit's values in the place of a site's. Returns what to hand on instead, or None for itself."""
+        with torch._C.DisableTorchFunction():
+            new = self._edits[name](tensor.detach().clone())
+            if new.shape != tensor.shape or new.dtype != tensor.dtype:
+                given = f"{str(new.dtype).removeprefix('torch.')} {tuple(new.shape)}"
+                expected = f"the site's own {str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+                raise SettingError(f"the edit of {name!r}", given=given, expected=expected)
+            self.edited.add(name)
+            if written is None or storage_of(written) != storage_of(tensor):
+                return new
+            # The model may go on with any tensor that shares the memory.
+            if self._tape is not None:
+                self._tape.changed(tensor)
+            tensor.copy_(new)
+        return None
 
     def _mark_edge(self, call: Call, tensor: Tensor, *, written: bool) -> None:
         behind = None if call.name == self._start else memory_edge(tensor)

@@ -1,0 +1,85 @@
+"""What would a model have answered if a site had been different? Only what depends on the change is run again.
+
+replay = passes.replay(module, batch)
+replay.logits({"features.20": lambda maps: maps * 0})
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from pellucid.capture.answers import Answer
+from pellucid.capture.sites import Site, select_one
+from pellucid.errors import SiteError
+
+# From the values of a site, a copy that may be altered, to what is put in their place: same shape, same type.
+Edit = Callable[[Tensor], Tensor]
+
+
+class Replay:
+    """One pass of a batch, ready to be run again with sites changed. Holds the model: for use, not for keeping.
+
+    Args:
+        run: Runs the model with edits, by site name.
+        answer: The unchanged answer.
+        sites: The sites of the pass, without values.
+        aliases: Containers and the sites that they stand for.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Mapping[str, Edit]], Answer],
+        *,
+        answer: Answer,
+        sites: Sequence[Site],
+        aliases: Mapping[str, str],
+    ) -> None:
+        self._run = run
+        self.answer = answer
+        self.sites = tuple(sites)
+        self.aliases = dict(aliases)
+
+    def logits(self, edits: Mapping[str, Edit]) -> Tensor:
+        """The logits, (batch, classes), if sites had had other values.
+
+        Args:
+            edits: From a selector of one site to a function of its values.
+
+        Raises:
+            SiteError: A selector means no site, or several, or a part of a tuple.
+            SettingError: An edit has changed the shape or the type.
+        """
+        named = {select_one(selector, self.sites, self.aliases).name: edit for selector, edit in edits.items()}
+        for name in named:
+            if name.endswith("]"):
+                raise SiteError(
+                    f"site {name!r} is one part of a result with several; change a site before or after it."
+                )
+        return self._run(named).logits
+
+
+def without_channels(channels: Sequence[int]) -> Edit:
+    """An edit that sets channels of (batch, channels, …) to 0."""
+    chosen = list(channels)
+
+    def edit(values: Tensor) -> Tensor:
+        values[:, chosen] = 0
+        return values
+
+    return edit
+
+
+def shuffled_positions(generator: torch.Generator) -> Edit:
+    """An edit that puts all positions of (batch, channels, positions …) into another order, one for all channels.
+
+    Args:
+        generator: Where the order is drawn, one for all pictures of the batch.
+    """
+
+    def edit(values: Tensor) -> Tensor:
+        flat = values.flatten(2)
+        order = torch.randperm(flat.shape[2], generator=generator).to(values.device)
+        return flat[:, :, order].reshape(values.shape)
+
+    return edit
