@@ -407,6 +407,42 @@ def _derivative(total: Tensor, inputs: list[Any], *, retain_graph: bool = False)
         raise ModelError(f"no derivative can be taken through this model: {said}") from error
 
 
+def flow(module: nn.Module, batch: Tensor, *, earlier: str, later: str, weights: Tensor) -> Tensor:
+    """How the channels of one site feed weighted sums over a later one: gradient times activation between two sites.
+
+    Args:
+        module: The model.
+        batch: One prepared item.
+        earlier: A site.
+        later: A site that depends on it.
+        weights: (sums, channels, height, width): the weights of each sum over the later site's values.
+
+    Returns:
+        (sums, channels of the earlier site): slope of the sum times the value, added up over positions.
+
+    Raises:
+        MethodError: The later site does not depend on the earlier one.
+    """
+    names = (earlier, later)
+    with undisturbed(module) as untouched, torch.enable_grad(), _in_memory(module, batch):
+        recorder = Recorder(
+            module,
+            wants=lambda name, *_: name in names,
+            edges=True,
+            start=earlier,
+            live=True,
+            before_write=untouched.before_write,
+        )
+        _forward(module, batch.clone(), recorder)
+        value, reached = recorder.value(earlier).detach(), recorder.value(later)
+        found = []
+        for number, weight in enumerate(weights):
+            total = (reached * weight.to(reached.dtype)).sum()
+            slope = _slopes(total, batch, recorder, frozenset({earlier}), last=number == len(weights) - 1)[earlier]
+            found.append((slope * value)[0].flatten(1).sum(1))
+    return torch.stack(found)
+
+
 # -- probes
 
 
