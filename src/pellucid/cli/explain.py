@@ -13,6 +13,7 @@ from pellucid.cli import streams
 from pellucid.cli.loading import ModelName, ModelOptions, Preparation, loaded, pictured
 from pellucid.cli.places import for_each, for_methods
 from pellucid.cli.talking import Talk
+from pellucid.cli.wording import told
 from pellucid.errors import PellucidError, SettingError
 
 if TYPE_CHECKING:
@@ -119,9 +120,10 @@ def explain(
                 if len(pictures) == 1 or error.exit_code != 1:
                     raise
                 failed += 1
-                named = Path(picture).name in str(error)
-                streams.say(f"error: {error}" if named else f"error: {picture}: {error}")
-                results.append({"picture": Path(picture).name, "error": streams.plain(str(error))})
+                message = told(error)
+                named = Path(picture).name in message
+                streams.say(f"error: {message}" if named else f"error: {picture}: {message}")
+                results.append({"picture": Path(picture).name, "error": streams.plain(message)})
                 continue
             files = _write(found, place, image if original else None)
             page = [place.page] if place.page else []

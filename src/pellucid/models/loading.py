@@ -143,8 +143,9 @@ def _from_file(file: Path, architecture: object | None, *, trust: bool, num_clas
     read = read_weights(file, trust=trust)
     if architecture is None:
         if read.module is None:
+            count = len(read.state)
             raise CheckpointError(
-                f"{file.name} holds {len(read.state)} tensors but not the network they belong to; give the "
+                f"{file.name} holds {count} tensor{'s' * (count != 1)} but not the network they belong to; give the "
                 "architecture: a module, 'torchvision/NAME', 'timm/NAME', 'xai' or 'net.py:build'."
             )
         module, notes = unwrapped(read.module)

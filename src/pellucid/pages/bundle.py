@@ -118,7 +118,8 @@ class Bundle:
         megabytes = sum(array.nbytes for array in self.arrays.values()) / 1e6
         methods = ", ".join(record["method"] for record in self.record["explanations"])
         name, model = self.record["picture"]["name"], self.record["model"]["name"]
-        return f"<Bundle of {name!r} in {model!r}: {len(self.record['sites'])} sites, {methods}, {megabytes:.1f} MB>"
+        count = len(self.record["sites"])
+        return f"<Bundle of {name!r} in {model!r}: {count} site{'s' * (count != 1)}, {methods}, {megabytes:.1f} MB>"
 
 
 def make_bundle(
