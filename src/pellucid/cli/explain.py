@@ -1,7 +1,7 @@
 """`pellucid explain`: why a model gave an answer, as a page, as pictures, as saved numbers."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +13,7 @@ from pellucid.cli import streams
 from pellucid.cli.loading import ModelName, ModelOptions, Preparation, loaded, pictured
 from pellucid.cli.places import for_each, for_methods
 from pellucid.cli.talking import Talk
+from pellucid.cli.wording import told
 from pellucid.errors import PellucidError, SettingError
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pellucid.models.model import Model
 
 _SHOWN = 5
+_USUAL = ("grad-cam",)
+"""What explains where no page is wanted and no method was named."""
 
 
 class Language(StrEnum):
@@ -56,7 +59,7 @@ def explain(
             metavar="TEXT",
             help="A method, as grad-cam or 'integrated-gradients(steps=100)'; may be repeated; "
             "see `pellucid list methods`.",
-            show_default="three for a page, else grad-cam",
+            show_default="three for a page, else grad-cam; one that does not apply is left out",
         ),
     ] = None,
     target: Annotated[
@@ -89,18 +92,19 @@ def explain(
     nothing_named = output is None and png is None and save is None and not talk.as_json
     places = _places(pictures, output, png, save, page_anyway=nothing_named)
 
-    from pellucid.methods.catalogue import method_from, name_of
+    from pellucid.methods.catalogue import method_from
     from pellucid.methods.targets import check
+    from pellucid.pages.bundle import METHODS
 
-    methods = method or _usual_methods(page=places[0].page is not None)
-    names = [name_of(method_from(text)) for text in methods]
+    for text in method or ():
+        method_from(text)
     check(target)
     known = loaded(model, using=using, preparation=preparation, talk=talk)
 
     results: list[dict[str, Any]] = []
     failed = 0
     with talk.progress("explaining") as report:
-        steps = len(methods) + 2
+        steps = len(method or METHODS) + 2
         for number, (picture, place) in enumerate(zip(pictures, places, strict=True)):
 
             def step(done: int, total: int, before: int = number * steps) -> None:
@@ -108,18 +112,24 @@ def explain(
 
             try:
                 image, remark = pictured(picture, known, talk=talk)
-                found = _explanations(known, image, methods, target, seed, remark, place.page, lang, report=step)
+                found, left_out = _explanations(
+                    known, image, method, target, seed, remark, place.page, lang, report=step
+                )
             except PellucidError as error:
                 # A wrong word on the command line is wrong for every picture.
                 if len(pictures) == 1 or error.exit_code != 1:
                     raise
                 failed += 1
-                named = Path(picture).name in str(error)
-                streams.say(f"error: {error}" if named else f"error: {picture}: {error}")
-                results.append({"picture": Path(picture).name, "error": streams.plain(str(error))})
+                message = told(error)
+                named = Path(picture).name in message
+                streams.say(f"error: {message}" if named else f"error: {picture}: {message}")
+                results.append({"picture": Path(picture).name, "error": streams.plain(message)})
                 continue
-            files = _write(found, names, place, image if original else None)
-            results.append(_result(known, image, found, remark, [*([place.page] if place.page else []), *files]))
+            files = _write(found, place, image if original else None)
+            page = [place.page] if place.page else []
+            results.append(_result(known, image, found, left_out, remark, [*page, *files]))
+            for name, reason in left_out.items():
+                talk.say(f"note: {image.name}: {name} was left out: {reason}")
             talk.say(f"{image.name}: {_answer(known, found[0])}")
             if not talk.as_json:
                 for file in results[-1]["files"]:
@@ -153,16 +163,10 @@ def _places(
     return [_Place(page=page, png=drawing, save=base) for page, drawing, base in zip(pages, pngs, saves, strict=True)]
 
 
-def _usual_methods(*, page: bool) -> list[str]:
-    from pellucid.pages.bundle import METHODS
-
-    return list(METHODS) if page else ["grad-cam"]
-
-
 def _explanations(
     model: "Model",
     image: "Image",
-    methods: Sequence[str],
+    methods: list[str] | None,
     target: str,
     seed: int,
     remark: str | None,
@@ -170,19 +174,27 @@ def _explanations(
     lang: Language,
     *,
     report: Callable[[int, int], None],
-) -> list["Explanation"]:
-    if page is None:
+) -> tuple[list["Explanation"], dict[str, str]]:
+    """The explanations by the named methods or the usual ones, and why some of the usual ones were left out."""
+    if page is None and methods:
         from pellucid.methods.explaining import explain_many
 
-        return list(explain_many(model, [image], methods=list(methods), targets=[target], seed=seed, progress=report))
+        made = explain_many(model, [image], methods=methods, targets=[target], seed=seed, progress=report)
+        return list(made), {}
+    if page is None:
+        from pellucid.methods.usual import explain_usual
+
+        usual = explain_usual(model, image, methods=_USUAL, target=target, seed=seed)
+        report(1, 1)
+        return list(usual.explanations), dict(usual.left_out)
     from pellucid.pages.bundle import make_bundle
     from pellucid.pages.page import write_page
 
-    words = ["pellucid", "explain", model.source, image.name, *(f"--method={text}" for text in methods)]
+    words = ["pellucid", "explain", model.source, image.name, *(f"--method={text}" for text in methods or ())]
     bundle = make_bundle(
         model,
         image,
-        methods=list(methods),
+        methods=methods or None,
         target=target,
         seed=seed,
         remark=remark,
@@ -190,13 +202,12 @@ def _explanations(
         progress=report,
     )
     write_page(bundle, page, lang=lang.value)
-    return list(bundle.explanations)
+    return list(bundle.explanations), {row["method"]: row["reason"] for row in bundle.record["methods_left_out"]}
 
 
-def _write(
-    explanations: Sequence["Explanation"], names: Sequence[str], place: _Place, original: "Image | None"
-) -> list[Path]:
+def _write(explanations: Sequence["Explanation"], place: _Place, original: "Image | None") -> list[Path]:
     files = []
+    names = [each.method for each in explanations]
     if place.png is not None:
         for path, found in zip(for_methods(place.png, names), explanations, strict=True):
             title = f"{found.method}: {found.target.text}"
@@ -208,7 +219,12 @@ def _write(
 
 
 def _result(
-    model: "Model", image: "Image", found: Sequence["Explanation"], remark: str | None, files: Sequence[Path]
+    model: "Model",
+    image: "Image",
+    found: Sequence["Explanation"],
+    left_out: Mapping[str, str],
+    remark: str | None,
+    files: Sequence[Path],
 ) -> dict[str, Any]:
     best = sorted(range(len(found[0].logits)), key=lambda index: -float(found[0].logits[index]))[:_SHOWN]
     return {
@@ -218,6 +234,7 @@ def _result(
             {"class": index, "name": model.class_name(index), "logit": float(found[0].logits[index])} for index in best
         ],
         "explanations": [explanation.to_record()[0] for explanation in found],
+        "left_out": [{"method": name, "reason": reason} for name, reason in left_out.items()],
         "remark": remark,
         "files": [str(file) for file in files],
         "error": None,

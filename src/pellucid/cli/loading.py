@@ -208,7 +208,7 @@ def _size(name: str, text: str) -> int | tuple[int, int] | None:
     if words == "none":
         return None
     found = re.fullmatch(r"([0-9]{1,6})(?:[x×]([0-9]{1,6}))?", words)
-    if found is None:
+    if found is None or not all(int(side) for side in found.groups() if side is not None):
         raise SettingError(f"--{name}", given=text, expected="a side as 256, height x width as 256x256, or none")
     return int(found[1]) if found[2] is None else (int(found[1]), int(found[2]))
 

@@ -20,6 +20,7 @@ from pellucid.errors import ArchiveError, SettingError
 from pellucid.inputs.image import Image
 from pellucid.methods.explaining import explain_many, versions
 from pellucid.methods.explanation import Explanation
+from pellucid.methods.usual import explain_usual
 from pellucid.models.geometry import Geometry
 from pellucid.models.model import Model
 from pellucid.pages.choosing import sites_to_show
@@ -34,7 +35,9 @@ _LONGEST_PICTURE = 640
 # An absolute folder at the start of a word or of a value in it: `/home/me/`, `--to=~/`, `net@C:\\nets\\`.
 _FOLDERS = re.compile(r"(^|[=@,])(?:~[^/\\]*|[A-Za-z]:)?[/\\](?:[^/\\]*[/\\])*")
 
-_PARTS = ("model", "picture", "input", "answer", "sites", "maps", "explanations", "assumed", "versions")
+_PARTS = (
+    "model", "picture", "input", "answer", "sites", "maps", "explanations", "methods_left_out", "assumed", "versions",
+)  # fmt: skip
 
 Progress = Callable[[int, int], None]
 
@@ -115,14 +118,15 @@ class Bundle:
         megabytes = sum(array.nbytes for array in self.arrays.values()) / 1e6
         methods = ", ".join(record["method"] for record in self.record["explanations"])
         name, model = self.record["picture"]["name"], self.record["model"]["name"]
-        return f"<Bundle of {name!r} in {model!r}: {len(self.record['sites'])} sites, {methods}, {megabytes:.1f} MB>"
+        count = len(self.record["sites"])
+        return f"<Bundle of {name!r} in {model!r}: {count} site{'s' * (count != 1)}, {methods}, {megabytes:.1f} MB>"
 
 
 def make_bundle(
     model: Model,
     image: Image,
     *,
-    methods: Sequence[str] = METHODS,
+    methods: Sequence[str] | None = None,
     target: str = "top:1",
     sites: Sequence[str] | None = None,
     channels: str | Sequence[int] = "top:8",
@@ -136,7 +140,9 @@ def make_bundle(
     Args:
         model: The model; it is left exactly as it was.
         image: The picture.
-        methods: Methods by name or in text form, one or more.
+        methods: Methods by name or in text form, one or more; a method that does not apply to the model is an error.
+            None takes those of `METHODS` that apply, with `saliency` where too few do; the bundle says what was left
+            out and why.
         target: What to explain.
         sites: Selectors of the sites whose feature maps are shown; up to five over the whole depth unless given.
         channels: Which of their channels; `top:8` means the eight that vary most away from the border.
@@ -150,9 +156,9 @@ def make_bundle(
         InputError, ModelError, MethodError, TargetError, SiteError: Something cannot be used; says what to do.
         SettingError: No method, or channels that a site does not have.
     """
-    if isinstance(methods, str) or not methods:
+    if methods is not None and (isinstance(methods, str) or not methods):
         raise SettingError("methods", given=methods, expected="a list with at least one method", hint=f"e.g. {METHODS}")
-    steps = len(methods) + 2
+    steps = len(METHODS if methods is None else methods) + 2
 
     def done(step: int) -> None:
         if progress is not None:
@@ -163,10 +169,16 @@ def make_bundle(
     chosen = sites_to_show(whole.sites) if sites is None else [site.name for site in whole.select(*sites)]
     detailed = trace(model, image, sites=chosen)
     done(2)
-    explanations = []
-    for explanation in explain_many(model, [image], methods=list(methods), targets=[target], seed=seed):
-        explanations.append(explanation)
-        done(2 + len(explanations))
+    explanations: list[Explanation] = []
+    left_out: Mapping[str, str] = {}
+    if methods is None:
+        usual = explain_usual(model, image, methods=METHODS, target=target, seed=seed)
+        explanations, left_out = list(usual.explanations), usual.left_out
+        done(steps)
+    else:
+        for explanation in explain_many(model, [image], methods=list(methods), targets=[target], seed=seed):
+            explanations.append(explanation)
+            done(2 + len(explanations))
 
     maps, arrays, fewer = drawn_maps(detailed, chosen, channels)
     arrays["original"] = _reduced(image)
@@ -215,6 +227,7 @@ def make_bundle(
         "maps": maps,
         "maps_left_out": fewer,
         "explanations": records,
+        "methods_left_out": [{"method": name, "reason": reason} for name, reason in left_out.items()],
         "assumed": {
             "target": target,
             "seed": seed,

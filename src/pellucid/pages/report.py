@@ -11,7 +11,7 @@ from pellucid.inputs.image import Image
 from pellucid.inputs.reading import read
 from pellucid.models.loading import load
 from pellucid.models.model import Model
-from pellucid.pages.bundle import METHODS, Progress, make_bundle
+from pellucid.pages.bundle import Progress, make_bundle
 from pellucid.pages.page import write_page
 from pellucid.pages.words import Catalogue
 
@@ -21,7 +21,7 @@ def report(
     input: Any,
     *,
     to: str | Path,
-    methods: Sequence[str] = METHODS,
+    methods: Sequence[str] | None = None,
     target: str = "top:1",
     lang: str = "en",
     seed: int = 0,
@@ -34,7 +34,8 @@ def report(
         model: A `Model`, an `nn.Module`, or what `pellucid.load` takes.
         input: An `Image`, or what `pellucid.read` takes.
         to: The page to write, e.g. `cat.html`; it is written whole or not at all.
-        methods: Methods by name or in text form.
+        methods: Methods by name or in text form; None takes the usual ones that apply to the model, and the page says
+            which were left out.
         target: What to explain, e.g. `top:1` or `class:tabby`.
         lang: "en" or "ko".
         seed: For every random draw.
