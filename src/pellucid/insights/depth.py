@@ -39,7 +39,7 @@ def along_depth(
     shown: Image | None = None,
     source: str = "folder",
     sites: int = 10,
-    repeats: int = 3,
+    repeats: int = 2,
     twin: bool = True,
     seed: int = 0,
     progress: Progress | None = None,

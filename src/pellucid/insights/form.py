@@ -4,10 +4,10 @@ At each position a ridge regression predicts, from the channels alone, the block
 for: stride × stride pixels of what the network sees, around the middle of its receptive field. One regression serves
 all positions, so it cannot learn where in the picture it is. On pictures that it never saw,
 
-    R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)²,    ȳ the picture's own mean,
+    R² = 1 − Σ((y − ȳ) − (ŷ − mean of ŷ))² / Σ(y − ȳ)²,    ȳ the picture's own mean,
 
-is the share of the picture's form that is kept: 1 is all, 0 is a grey area of the right brightness, and what is worse
-than that is below 0. Colour is not asked about.
+is the share of the picture's form that is kept: 1 is all, 0 is no better than one grey, and what is worse than that is
+below 0. How bright the whole picture is counts as no form, and colour is not asked about.
 """
 
 from collections.abc import Sequence
@@ -141,7 +141,8 @@ def kept(read: np.ndarray, true: np.ndarray) -> float | None:
     """R² over one picture's blocks; None where the picture is of one grey."""
     true = true.astype(np.float64)
     spread = float(((true - true.mean()) ** 2).sum())
-    return None if spread < 1e-9 * true.size else 1 - float(((true - read) ** 2).sum()) / spread
+    missing = true - true.mean() - (read - read.mean())
+    return None if spread < 1e-9 * true.size else 1 - float((missing**2).sum()) / spread
 
 
 def folds_of(count: int) -> Sequence[int]:

@@ -4,6 +4,7 @@ The same bundle feeds the page, the app and the notebook. It is made by a trace 
 a model itself.
 """
 
+import contextlib
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -16,14 +17,18 @@ import PIL.Image
 
 from pellucid import archive
 from pellucid.capture.trace import trace
-from pellucid.errors import ArchiveError, SettingError
+from pellucid.errors import ArchiveError, MethodError, SettingError
 from pellucid.inputs.image import Image
+from pellucid.insights.depth import along_depth
+from pellucid.insights.path import path_of_decision
+from pellucid.insights.probe_pictures import ProbePictures
 from pellucid.methods.explaining import explain_many, versions
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.usual import explain_usual
 from pellucid.models.geometry import Geometry
 from pellucid.models.model import Model
 from pellucid.pages.choosing import sites_to_show
+from pellucid.pages.findings import depth_part, path_part
 from pellucid.pages.maps import drawn_maps
 from pellucid.pages.measuring import answer_record, card_summary, input_record
 from pellucid.pages.words import cleaned
@@ -131,6 +136,7 @@ def make_bundle(
     sites: Sequence[str] | None = None,
     channels: str | Sequence[int] = "top:8",
     seed: int = 0,
+    probe: ProbePictures | None = None,
     remark: str | None = None,
     command: str | None = None,
     progress: Progress | None = None,
@@ -147,6 +153,7 @@ def make_bundle(
         sites: Selectors of the sites whose feature maps are shown; up to five over the whole depth unless given.
         channels: Which of their channels; `top:8` means the eight that vary most away from the border.
         seed: For every random draw.
+        probe: Pictures on which form and class along the depth are measured; None leaves that out.
         remark: What a reader should know about this picture before anything else, e.g. that it is unlike the
             training pictures.
         command: The command that made the page, for its foot; folders are left out.
@@ -158,7 +165,7 @@ def make_bundle(
     """
     if methods is not None and (isinstance(methods, str) or not methods):
         raise SettingError("methods", given=methods, expected="a list with at least one method", hint=f"e.g. {METHODS}")
-    steps = len(METHODS if methods is None else methods) + 2
+    steps = len(METHODS if methods is None else methods) + 3
 
     def done(step: int) -> None:
         if progress is not None:
@@ -174,13 +181,17 @@ def make_bundle(
     if methods is None:
         usual = explain_usual(model, image, methods=METHODS, target=target, seed=seed)
         explanations, left_out = list(usual.explanations), usual.left_out
-        done(steps)
+        done(steps - 1)
     else:
         for explanation in explain_many(model, [image], methods=list(methods), targets=[target], seed=seed):
             explanations.append(explanation)
             done(2 + len(explanations))
 
     maps, arrays, fewer = drawn_maps(detailed, chosen, channels)
+    found = _findings(model, image, target=target, probe=probe, seed=seed)
+    for _, more in found.values():
+        arrays |= more
+    done(steps)
     arrays["original"] = _reduced(image)
     arrays["prepared"] = np.ascontiguousarray(model.preprocessing.pixels(image))
     records = []
@@ -227,6 +238,7 @@ def make_bundle(
         "maps": maps,
         "maps_left_out": fewer,
         "explanations": records,
+        **{name: kept for name, (kept, _) in found.items()},
         "methods_left_out": [{"method": name, "reason": reason} for name, reason in left_out.items()],
         "assumed": {
             "target": target,
@@ -241,6 +253,23 @@ def make_bundle(
         "versions": versions(),
     }
     return Bundle(record=_as_record(record), arrays=arrays)
+
+
+def _findings(
+    model: Model, image: Image, *, target: str, probe: ProbePictures | None, seed: int
+) -> dict[str, tuple[dict[str, Any], dict[str, np.ndarray]]]:
+    """What insights find out, by name; what does not apply to the model or the target is left out."""
+    found = {}
+    if not target.startswith("unit:"):
+        # A model without positions, such as one that reads patches, has no path through feature maps.
+        with contextlib.suppress(MethodError):
+            path = path_of_decision(model, image, target=target)
+            if path.sites:
+                found["path"] = path_part(path)
+    if probe is not None:
+        depth = along_depth(model, probe.images, labels=probe.labels, shown=image, source=probe.source, seed=seed)
+        found["depth"] = depth_part(depth)
+    return found
 
 
 def _reduced(image: Image) -> np.ndarray:
