@@ -11,6 +11,7 @@ from pellucid.cli.expanding import expanded
 from pellucid.cli.explain import explain
 from pellucid.cli.listing import list_names
 from pellucid.cli.maps import maps
+from pellucid.cli.report import report
 from pellucid.cli.trace import trace
 from pellucid.cli.train import train
 
@@ -28,6 +29,7 @@ for _name, _command in (
     ("explain", explain),
     ("maps", maps),
     ("trace", trace),
+    ("report", report),
     ("list", list_names),
     ("train", train),
     ("doctor", doctor),

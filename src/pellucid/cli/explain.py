@@ -31,6 +31,14 @@ class Language(StrEnum):
 
 
 LanguageOption = Annotated[Language, typer.Option(metavar="en|ko", help="Language of the page.")]
+BundleOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="BASE",
+        help="Save all that the page needs as BASE.json and BASE.safetensors, for `pellucid report`; a folder for "
+        "several pictures.",
+    ),
+]
 SeedOption = Annotated[int, typer.Option(metavar="N", help="For every random draw.")]
 
 
@@ -47,7 +55,7 @@ def explain(
             "-o",
             metavar="FILE",
             help="Where the page goes; a folder for several pictures.",
-            show_default="PICTURE-explained.html here, unless --png, --save or --json say what is wanted",
+            show_default="PICTURE-explained.html here, unless --png, --save, --bundle or --json say what is wanted",
         ),
     ] = None,
     method: Annotated[
@@ -71,6 +79,7 @@ def explain(
             help="Save the explanation as BASE.json and BASE.safetensors; a folder for several pictures.",
         ),
     ] = None,
+    bundle: BundleOption = None,
     png: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Draw the explanation over the picture; a folder for several pictures."),
@@ -86,13 +95,13 @@ def explain(
 
     Several methods or pictures give several files: the method's or the picture's name is added to the file's.
     """
-    nothing_named = output is None and png is None and save is None and not talk.as_json
-    places = _places(pictures, output, png, save, page_anyway=nothing_named)
+    nothing_named = all(given is None for given in (output, png, save, bundle)) and not talk.as_json
+    places = _places(pictures, output, png, save, bundle, page_anyway=nothing_named)
 
     from pellucid.methods.catalogue import method_from, name_of
     from pellucid.methods.targets import check
 
-    methods = method or _usual_methods(page=places[0].page is not None)
+    methods = method or _usual_methods(page=places[0].wants_bundle)
     names = [name_of(method_from(text)) for text in methods]
     check(target)
     known = loaded(model, using=using, preparation=preparation, talk=talk)
@@ -108,7 +117,7 @@ def explain(
 
             try:
                 image, remark = pictured(picture, known, talk=talk)
-                found = _explanations(known, image, methods, target, seed, remark, place.page, lang, report=step)
+                found = _explanations(known, image, methods, target, seed, remark, place, lang, report=step)
             except PellucidError as error:
                 # A wrong word on the command line is wrong for every picture.
                 if len(pictures) == 1 or error.exit_code != 1:
@@ -119,7 +128,7 @@ def explain(
                 results.append({"picture": Path(picture).name, "error": streams.plain(str(error))})
                 continue
             files = _write(found, names, place, image if original else None)
-            results.append(_result(known, image, found, remark, [*([place.page] if place.page else []), *files]))
+            results.append(_result(known, image, found, remark, [*place.made_with_the_bundle, *files]))
             talk.say(f"{image.name}: {_answer(known, found[0])}")
             if not talk.as_json:
                 for file in results[-1]["files"]:
@@ -138,10 +147,28 @@ class _Place:
     page: Path | None
     png: Path | None
     save: Path | None
+    bundle: Path | None
+
+    @property
+    def wants_bundle(self) -> bool:
+        """Whether more is wanted than explanations: all that a page needs."""
+        return self.page is not None or self.bundle is not None
+
+    @property
+    def made_with_the_bundle(self) -> list[Path]:
+        """The page and the saved bundle, as far as they are wanted."""
+        saved = None if self.bundle is None else self.bundle.with_name(f"{self.bundle.name}.json")
+        return [path for path in (self.page, saved) if path is not None]
 
 
 def _places(
-    pictures: Sequence[str], output: Path | None, png: Path | None, save: Path | None, *, page_anyway: bool
+    pictures: Sequence[str],
+    output: Path | None,
+    png: Path | None,
+    save: Path | None,
+    bundle: Path | None,
+    *,
+    page_anyway: bool,
 ) -> list[_Place]:
     if png is not None and not png.is_dir() and len(pictures) == 1 and png.suffix.lower() != ".png":
         raise SettingError("--png", given=str(png), expected="a name that ends in .png, or a folder that exists")
@@ -150,7 +177,13 @@ def _places(
     pages = for_each(pictures, output, option="--output", suffix=".html", default=default) or none
     pngs = for_each(pictures, png, option="--png", suffix=".png") or none
     saves = for_each(pictures, save, option="--save", suffix="") or none
-    return [_Place(page=page, png=drawing, save=base) for page, drawing, base in zip(pages, pngs, saves, strict=True)]
+    bundles = for_each(pictures, bundle, option="--bundle", suffix="") or none
+    if set(filter(None, saves)) & set(filter(None, bundles)):
+        raise SettingError("--bundle", given=str(bundle), expected="another place than that of --save")
+    return [
+        _Place(page=page, png=drawing, save=base, bundle=whole)
+        for page, drawing, base, whole in zip(pages, pngs, saves, bundles, strict=True)
+    ]
 
 
 def _usual_methods(*, page: bool) -> list[str]:
@@ -166,12 +199,12 @@ def _explanations(
     target: str,
     seed: int,
     remark: str | None,
-    page: Path | None,
+    place: _Place,
     lang: Language,
     *,
     report: Callable[[int, int], None],
 ) -> list["Explanation"]:
-    if page is None:
+    if not place.wants_bundle:
         from pellucid.methods.explaining import explain_many
 
         return list(explain_many(model, [image], methods=list(methods), targets=[target], seed=seed, progress=report))
@@ -189,7 +222,10 @@ def _explanations(
         command=shlex.join([*words, f"--target={target}", f"--seed={seed}"]),
         progress=report,
     )
-    write_page(bundle, page, lang=lang.value)
+    if place.page is not None:
+        write_page(bundle, place.page, lang=lang.value)
+    if place.bundle is not None:
+        bundle.save(place.bundle)
     return list(bundle.explanations)
 
 
