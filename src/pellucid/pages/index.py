@@ -17,7 +17,7 @@ from pellucid.pages.pictures import reduced, thumbnail
 from pellucid.pages.saved import Saved
 from pellucid.pages.words import Catalogue, cleaned, probability, shortened
 
-_SIDES = ((300, 96), (1000, 48))
+_SIDES = ((250, 96), (1000, 48))
 """Up to so many pictures, thumbnails have so long a side; an index of more has none."""
 
 
