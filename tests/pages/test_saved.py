@@ -41,7 +41,7 @@ def test_a_record_that_is_not_complete_is_told_and_nothing_is_written(bundle: Bu
     record = json.loads(file.read_text(encoding="utf-8"))
     del record["answer"]["rows"][0]["logit"]
     file.write_text(json.dumps(record))
-    with pytest.raises(ArchiveError, match=r"the bundle is not complete \(KeyError: 'logit'\); make it again"):
+    with pytest.raises(ArchiveError, match=r"what was saved is not complete \(KeyError: 'logit'\); make it again"):
         report_saved(tmp_path / "cat", to=tmp_path / "cat.html")
     assert not (tmp_path / "cat.html").exists()
 

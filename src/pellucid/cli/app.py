@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from pellucid import __version__
+from pellucid.cli.compare import compare
 from pellucid.cli.demo import demo
 from pellucid.cli.doctor import doctor
 from pellucid.cli.expanding import expanded
@@ -29,6 +30,7 @@ for _name, _command in (
     ("explain", explain),
     ("maps", maps),
     ("trace", trace),
+    ("compare", compare),
     ("report", report),
     ("list", list_names),
     ("train", train),

@@ -1,7 +1,7 @@
 """How alike two values of one shape are, in three ways that see different things.
 
 The relative distance and the cosine compare value with value, so they mean most where both come from one network. CKA
-compares what lies where, and does not change when the channels of one side are turned, mirrored or put in another order.
+asks which positions are alike, and does not change when the channels of one side are put in another order or turned.
 """
 
 from dataclasses import dataclass

@@ -193,7 +193,10 @@ def _drawn(pair: Pair, a: np.ndarray, b: np.ndarray) -> tuple[dict[str, Any], np
     skip = -(-max(a.shape[1:]) // _LONGEST_MAP)
     record = {
         "channels": [
-            {"channel": c, **{name: float(np.sqrt(s[c])) for name, s in zip(("a", "b", "change"), squares, strict=True)}}
+            {
+                "channel": c,
+                **{name: float(np.sqrt(s[c])) for name, s in zip(("a", "b", "change"), squares, strict=True)},
+            }
             for c in chosen
         ],
         "total": len(a),
@@ -254,5 +257,3 @@ def _side(side: Side, overview: Trace, answer: Any, batch: Tensor) -> dict[str, 
         "looked_through": answer.looked_through,
         "remark": side.remark,
     }
-
-

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,14 @@ from urllib.parse import quote
 import numpy as np
 
 from pellucid.figures.numbers import number
+from pellucid.pages.bundle import Bundle
+from pellucid.pages.compared import best_of
+from pellucid.pages.comparison import Comparison
 from pellucid.pages.naming import class_name
 from pellucid.pages.page import filled, written
 from pellucid.pages.pictures import reduced, thumbnail
 from pellucid.pages.saved import Saved
-from pellucid.pages.words import Catalogue, cleaned, probability, shortened
+from pellucid.pages.words import Catalogue, probability, shortened
 
 _SIDES = ((250, 96), (1000, 48))
 """Up to so many pictures, thumbnails have so long a side; an index of more has none."""
@@ -40,7 +43,7 @@ class Look:
     model: str
     weights_digest: str
     form: str
-    best: dict[str, Any]
+    best: Mapping[str, Any]
     thumbnail: np.ndarray
 
 
@@ -67,6 +70,8 @@ class LeftOut:
 
 def entry(saved: Saved, page: Path) -> Entry:
     """The line of the index for a page that was written."""
+    if isinstance(saved, Comparison):
+        return Entry(page=page.name, looks=tuple(_compared(saved, side) for side in (0, 1)))
     return Entry(page=page.name, looks=(_look(saved),))
 
 
@@ -119,19 +124,25 @@ def write_index(
     return written(html, path, what=f"the index of {len(entries)} pages", hint="put the bundles into several folders")
 
 
-def _look(saved: Saved) -> Look:
-    record = saved.record
-    answer = record["answer"]
-    best = cleaned(answer["rows"][0])
-    assert isinstance(best, dict)
+def _look(bundle: Bundle) -> Look:
+    answer = bundle.record["answer"]
+    return _named(bundle.record, answer["form"], answer["rows"][0], bundle.arrays["original"])
+
+
+def _compared(comparison: Comparison, side: int) -> Look:
+    form, best = comparison.record["answer"]["forms"][side], best_of(comparison.record, side)
+    return _named(comparison.record["sides"][side], form, best, comparison.arrays[f"prepared {side}"])
+
+
+def _named(record: Mapping[str, Any], form: str, best: Mapping[str, Any], pixels: np.ndarray) -> Look:
     return Look(
         picture=record["picture"]["name"],
         picture_digest=record["picture"]["digest"],
         model=record["model"]["name"],
         weights_digest=record["model"]["weights_digest"],
-        form=answer["form"],
+        form=form,
         best=best,
-        thumbnail=reduced(np.asarray(saved.arrays["original"]), _SIDES[0][1]),
+        thumbnail=reduced(np.asarray(pixels), _SIDES[0][1]),
     )
 
 

@@ -10,12 +10,14 @@ from jinja2 import TemplateError
 
 from pellucid.errors import ArchiveError, CapacityError, PellucidError, SettingError
 from pellucid.pages.bundle import Bundle
+from pellucid.pages.compared import write_comparison
+from pellucid.pages.comparison import Comparison
 from pellucid.pages.page import write_page
 from pellucid.pages.words import Catalogue
 
-Saved = Bundle
+Saved = Bundle | Comparison
 
-_LOADERS: Mapping[str, Callable[[Path], Saved]] = {"bundle": Bundle.load}
+_LOADERS: Mapping[str, Callable[[Path], Saved]] = {"bundle": Bundle.load, "comparison": Comparison.load}
 
 # What a record brings about that is JSON, but not the record of a bundle: a key is missing, a list is a number.
 _INCOMPLETE = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, AssertionError, RecursionError)
@@ -35,7 +37,7 @@ class Found:
 
 
 def find_saved(folder: str | Path) -> Found:
-    """The bundles in a folder, not in folders inside it.
+    """The bundles and comparisons in a folder, not in folders inside it.
 
     A JSON file that cannot be read counts as one where arrays lie beside it: it was something that pellucid saved.
     """
@@ -69,19 +71,22 @@ def write_saved(saved: Saved, path: str | Path, *, lang: str = "en") -> Path:
     """
     Catalogue(lang)
     try:
+        if isinstance(saved, Comparison):
+            return write_comparison(saved, path, lang=lang)
         return write_page(saved, path, lang=lang)
     except (CapacityError, ArchiveError):
         raise
     except (*_INCOMPLETE, PellucidError, TemplateError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise ArchiveError(f"the bundle is not complete ({reason}); make it again with this pellucid.") from error
+        raise ArchiveError(f"what was saved is not complete ({reason}); make it again with this pellucid.") from error
 
 
 def report_saved(path: str | Path, *, to: str | Path, lang: str = "en") -> Path:
-    """Write the page of a saved bundle; no model is needed, and the same bundle gives the same bytes.
+    """Write the page of a saved bundle or comparison; no model is needed, and the same bundle gives the same bytes.
 
     Args:
-        path: What `Bundle.save` or `pellucid explain --bundle` made: its .json file, or the name without a suffix.
+        path: What `--bundle` of `pellucid explain` or `pellucid compare` made: its .json file, or its name without a
+            suffix.
         to: The page to write.
         lang: "en" or "ko".
 
