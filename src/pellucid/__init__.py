@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pellucid.models.loading import load as load
     from pellucid.models.model import Model as Model
     from pellucid.models.preprocessing import Preprocessing as Preprocessing
+    from pellucid.pages.compare import compare as compare
     from pellucid.pages.report import report as report
 
 __version__ = "0.1.0"
@@ -33,6 +34,7 @@ _HOMES = {
     "Model": "pellucid.models.model",
     "Preprocessing": "pellucid.models.preprocessing",
     "Trace": "pellucid.capture.trace",
+    "compare": "pellucid.pages.compare",
     "explain": "pellucid.methods.explaining",
     "explain_many": "pellucid.methods.explaining",
     "load": "pellucid.models.loading",

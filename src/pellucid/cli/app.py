@@ -5,12 +5,14 @@ from typing import Annotated
 import typer
 
 from pellucid import __version__
+from pellucid.cli.compare import compare
 from pellucid.cli.demo import demo
 from pellucid.cli.doctor import doctor
 from pellucid.cli.expanding import expanded
 from pellucid.cli.explain import explain
 from pellucid.cli.listing import list_names
 from pellucid.cli.maps import maps
+from pellucid.cli.report import report
 from pellucid.cli.trace import trace
 from pellucid.cli.train import train
 
@@ -28,6 +30,8 @@ for _name, _command in (
     ("explain", explain),
     ("maps", maps),
     ("trace", trace),
+    ("compare", compare),
+    ("report", report),
     ("list", list_names),
     ("train", train),
     ("doctor", doctor),

@@ -8,7 +8,7 @@ import typer
 
 from pellucid.cli import streams
 from pellucid.cli.explain import Language, LanguageOption
-from pellucid.cli.places import writable
+from pellucid.cli.places import writable, writable_base
 from pellucid.cli.talking import Talk
 
 _SEED = 7
@@ -27,12 +27,18 @@ def demo(
         ),
     ] = None,
     lang: LanguageOption = Language.en,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(metavar="BASE", help="Save all that the page needs as BASE.json and BASE.safetensors."),
+    ] = None,
     talk: Talk,
 ) -> int:
     """Show what pellucid does: a page about a cat, drawn on the spot, in the bundled model `animals`."""
     place = writable(output or _usual_place(), option="--output")
+    base = None if bundle is None else writable_base(bundle, option="--bundle")
 
     from pellucid.inputs.reading import read
+    from pellucid.insights.probe_pictures import drawn_pictures
     from pellucid.models.loading import load
     from pellucid.models.recipes.drawings import draw, pure
     from pellucid.pages.bundle import make_bundle
@@ -41,8 +47,10 @@ def demo(
     model = load("animals")
     cat = replace(read(draw(_SEED, pure("cat")).pixels), name="a drawn cat")
     with talk.progress("demo") as report:
-        bundle = make_bundle(model, cat, command="pellucid demo", progress=report)
-    write_page(bundle, place, lang=lang.value)
+        made = make_bundle(model, cat, probe=drawn_pictures(), command="pellucid demo", progress=report)
+    write_page(made, place, lang=lang.value)
+    if base is not None:
+        talk.say(f"saved: {made.save(base)}")
     talk.say(f"open it in a browser: {place.resolve().as_uri()}")
     if talk.as_json:
         streams.put_json({"pellucid": "demo", "page": str(place), "bytes": place.stat().st_size})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pellucid.cli import streams
-from pellucid.cli.loading import ModelName, ModelOptions, Preparation, loaded, pictured
+from pellucid.cli.loading import ModelName, ModelOptions, Preparation, loaded, pictured, probed
 from pellucid.cli.places import for_each, for_methods
 from pellucid.cli.talking import Talk
 from pellucid.cli.wording import told
@@ -18,6 +18,7 @@ from pellucid.errors import PellucidError, SettingError
 
 if TYPE_CHECKING:
     from pellucid.inputs.image import Image
+    from pellucid.insights.probe_pictures import ProbePictures
     from pellucid.methods.explanation import Explanation
     from pellucid.models.model import Model
 
@@ -34,7 +35,26 @@ class Language(StrEnum):
 
 
 LanguageOption = Annotated[Language, typer.Option(metavar="en|ko", help="Language of the page.")]
+BundleOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="BASE",
+        help="Save all that the page needs as BASE.json and BASE.safetensors, for `pellucid report`; a folder for "
+        "several pictures.",
+    ),
+]
 SeedOption = Annotated[int, typer.Option(metavar="N", help="For every random draw.")]
+
+
+ProbeOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Measure form and class along the depth on the pictures of a folder, 64 or more; folders in it are "
+        "classes. `drawings` takes pellucid's own drawings.",
+        show_default="left out, since it takes minutes",
+    ),
+]
 
 
 def explain(
@@ -50,7 +70,7 @@ def explain(
             "-o",
             metavar="FILE",
             help="Where the page goes; a folder for several pictures.",
-            show_default="PICTURE-explained.html here, unless --png, --save or --json say what is wanted",
+            show_default="PICTURE-explained.html here, unless --png, --save, --bundle or --json say what is wanted",
         ),
     ] = None,
     method: Annotated[
@@ -74,6 +94,7 @@ def explain(
             help="Save the explanation as BASE.json and BASE.safetensors; a folder for several pictures.",
         ),
     ] = None,
+    bundle: BundleOption = None,
     png: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Draw the explanation over the picture; a folder for several pictures."),
@@ -81,6 +102,7 @@ def explain(
     original: Annotated[
         bool, typer.Option("--original", help="Draw the PNG over the picture as it was, not as the model sees it.")
     ] = False,
+    probe: ProbeOption = None,
     using: ModelOptions,
     preparation: Preparation,
     talk: Talk,
@@ -89,8 +111,8 @@ def explain(
 
     Several methods or pictures give several files: the method's or the picture's name is added to the file's.
     """
-    nothing_named = output is None and png is None and save is None and not talk.as_json
-    places = _places(pictures, output, png, save, page_anyway=nothing_named)
+    nothing_named = all(given is None for given in (output, png, save, bundle)) and not talk.as_json
+    places = _places(pictures, output, png, save, bundle, page_anyway=nothing_named)
 
     from pellucid.methods.catalogue import method_from
     from pellucid.methods.targets import check
@@ -99,6 +121,7 @@ def explain(
     for text in method or ():
         method_from(text)
     check(target)
+    probing = None if probe is None or not places[0].wants_bundle else probed(probe, talk=talk)
     known = loaded(model, using=using, preparation=preparation, talk=talk)
 
     results: list[dict[str, Any]] = []
@@ -113,7 +136,7 @@ def explain(
             try:
                 image, remark = pictured(picture, known, talk=talk)
                 found, left_out = _explanations(
-                    known, image, method, target, seed, remark, place.page, lang, report=step
+                    known, image, method, target, seed, remark, place, lang, probing, report=step
                 )
             except PellucidError as error:
                 # A wrong word on the command line is wrong for every picture.
@@ -126,8 +149,7 @@ def explain(
                 results.append({"picture": Path(picture).name, "error": streams.plain(message)})
                 continue
             files = _write(found, place, image if original else None)
-            page = [place.page] if place.page else []
-            results.append(_result(known, image, found, left_out, remark, [*page, *files]))
+            results.append(_result(known, image, found, left_out, remark, [*place.made_with_the_bundle, *files]))
             for name, reason in left_out.items():
                 talk.say(f"note: {image.name}: {name} was left out: {reason}")
             talk.say(f"{image.name}: {_answer(known, found[0])}")
@@ -138,7 +160,8 @@ def explain(
         streams.put_json({"pellucid": "explanations", "model": known.name, "pictures": results})
     if failed:
         streams.say(f"{failed} of {len(pictures)} pictures failed, {len(pictures) - failed} done")
-    return 0 if not failed else 1 if failed == len(pictures) else 3
+    skipped = bool(probing and probing.skipped)
+    return 1 if failed == len(pictures) else 3 if failed or skipped else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,10 +171,28 @@ class _Place:
     page: Path | None
     png: Path | None
     save: Path | None
+    bundle: Path | None
+
+    @property
+    def wants_bundle(self) -> bool:
+        """Whether more is wanted than explanations: all that a page needs."""
+        return self.page is not None or self.bundle is not None
+
+    @property
+    def made_with_the_bundle(self) -> list[Path]:
+        """The page and the saved bundle, as far as they are wanted."""
+        saved = None if self.bundle is None else self.bundle.with_name(f"{self.bundle.name}.json")
+        return [path for path in (self.page, saved) if path is not None]
 
 
 def _places(
-    pictures: Sequence[str], output: Path | None, png: Path | None, save: Path | None, *, page_anyway: bool
+    pictures: Sequence[str],
+    output: Path | None,
+    png: Path | None,
+    save: Path | None,
+    bundle: Path | None,
+    *,
+    page_anyway: bool,
 ) -> list[_Place]:
     if png is not None and not png.is_dir() and len(pictures) == 1 and png.suffix.lower() != ".png":
         raise SettingError("--png", given=str(png), expected="a name that ends in .png, or a folder that exists")
@@ -160,7 +201,13 @@ def _places(
     pages = for_each(pictures, output, option="--output", suffix=".html", default=default) or none
     pngs = for_each(pictures, png, option="--png", suffix=".png") or none
     saves = for_each(pictures, save, option="--save", suffix="") or none
-    return [_Place(page=page, png=drawing, save=base) for page, drawing, base in zip(pages, pngs, saves, strict=True)]
+    bundles = for_each(pictures, bundle, option="--bundle", suffix="") or none
+    if set(filter(None, saves)) & set(filter(None, bundles)):
+        raise SettingError("--bundle", given=str(bundle), expected="another place than that of --save")
+    return [
+        _Place(page=page, png=drawing, save=base, bundle=whole)
+        for page, drawing, base, whole in zip(pages, pngs, saves, bundles, strict=True)
+    ]
 
 
 def _explanations(
@@ -170,18 +217,19 @@ def _explanations(
     target: str,
     seed: int,
     remark: str | None,
-    page: Path | None,
+    place: _Place,
     lang: Language,
+    probe: "ProbePictures | None",
     *,
     report: Callable[[int, int], None],
 ) -> tuple[list["Explanation"], dict[str, str]]:
     """The explanations by the named methods or the usual ones, and why some of the usual ones were left out."""
-    if page is None and methods:
+    if not place.wants_bundle and methods:
         from pellucid.methods.explaining import explain_many
 
         made = explain_many(model, [image], methods=methods, targets=[target], seed=seed, progress=report)
         return list(made), {}
-    if page is None:
+    if not place.wants_bundle:
         from pellucid.methods.usual import explain_usual
 
         usual = explain_usual(model, image, methods=_USUAL, target=target, seed=seed)
@@ -191,17 +239,23 @@ def _explanations(
     from pellucid.pages.page import write_page
 
     words = ["pellucid", "explain", model.source, image.name, *(f"--method={text}" for text in methods or ())]
+    if probe is not None:
+        words.append(f"--probe={probe.name}")
     bundle = make_bundle(
         model,
         image,
         methods=methods or None,
         target=target,
         seed=seed,
+        probe=probe,
         remark=remark,
         command=shlex.join([*words, f"--target={target}", f"--seed={seed}"]),
         progress=report,
     )
-    write_page(bundle, page, lang=lang.value)
+    if place.page is not None:
+        write_page(bundle, place.page, lang=lang.value)
+    if place.bundle is not None:
+        bundle.save(place.bundle)
     return list(bundle.explanations), {row["method"]: row["reason"] for row in bundle.record["methods_left_out"]}
 
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pellucid.cli.streams import say
 from pellucid.cli.talking import Talk
 from pellucid.errors import SettingError
 
 if TYPE_CHECKING:
     from pellucid.inputs.image import Image
+    from pellucid.insights.probe_pictures import ProbePictures
     from pellucid.models.model import Model
     from pellucid.models.preprocessing import Preprocessing
 
@@ -196,6 +198,22 @@ def pictured(name: str, model: "Model", *, talk: Talk) -> tuple["Image", str | N
         if remark is not None:
             talk.say(f"note: {image.name}: {remark}")
     return image, remark
+
+
+def probed(given: str, *, talk: Talk) -> "ProbePictures":
+    """The pictures on which a network is measured along its depth; what could not be read is told, and passed over.
+
+    Raises:
+        InputError: There is no such folder, or no picture in it can be read.
+    """
+    from pellucid.insights.probe_pictures import probe_from
+
+    found = probe_from(given)
+    for reason in found.skipped:
+        say(f"skipped: {reason}")
+    total = len(found.images) + len(found.skipped)
+    talk.say(f"probe set: {len(found.images)} of {total} pictures of {found.name}")
+    return found
 
 
 def _changed(known: "Preprocessing", said: dict[str, Any]) -> "Preprocessing":

@@ -84,7 +84,7 @@ def for_each(
     """
     if given is None and not default:
         return None
-    stems = _apart([Path(plain(picture)).stem or "picture" for picture in pictures])
+    stems = apart([Path(plain(picture)).stem or "picture" for picture in pictures])
     check = writable if suffix else writable_base
     if given is None:
         return [check(Path(f"{stem}{default}{suffix}"), option=option) for stem in stems]
@@ -98,7 +98,7 @@ def for_each(
     return [check(given, option=option)]
 
 
-def _apart(names: Sequence[str]) -> list[str]:
+def apart(names: Sequence[str]) -> list[str]:
     """Names that occur again get a number: cat, cat-2."""
     taken: set[str] = set()
     found = []
@@ -117,4 +117,4 @@ def for_methods(path: Path, names: Sequence[str]) -> list[Path]:
     """One file for each method: the path itself for one, else with the method's name behind the stem."""
     if len(names) == 1:
         return [path]
-    return [path.with_name(f"{path.stem}-{name}{path.suffix}") for name in _apart(names)]
+    return [path.with_name(f"{path.stem}-{name}{path.suffix}") for name in apart(names)]

@@ -23,12 +23,14 @@ class ProbePictures:
         images: The pictures.
         labels: The class of each; None where nobody said.
         source: "drawings" or "folder".
+        name: What the user called it, without the folders above.
         skipped: Files that could not be read, each with the reason.
     """
 
     images: Sequence[Image]
     labels: Sequence[str] | None
     source: str
+    name: str
     skipped: Sequence[str] = ()
 
 
@@ -36,7 +38,7 @@ def drawn_pictures(count: int = 64) -> ProbePictures:
     """Pellucid's own drawings, cats and dogs in turn."""
     kinds = [KINDS[number % 2] for number in range(count)]
     images = [read(draw(_FIRST_SEED + number, pure(kind)).pixels) for number, kind in enumerate(kinds)]
-    return ProbePictures(images=images, labels=kinds, source=DRAWINGS)
+    return ProbePictures(images=images, labels=kinds, source=DRAWINGS, name=DRAWINGS)
 
 
 def pictures_of(place: str | Path) -> ProbePictures:
@@ -56,5 +58,20 @@ def pictures_of(place: str | Path) -> ProbePictures:
         raise InputError(f"none of the {len(skipped)} pictures of {Path(place).name!r} can be read: {skipped[0]}")
     named = [label for label in labels if label is not None]
     return ProbePictures(
-        images=images, labels=named if len(named) == len(images) else None, source="folder", skipped=skipped
+        images=images,
+        labels=named if len(named) == len(images) else None,
+        source="folder",
+        name=Path(place).name,
+        skipped=skipped,
     )
+
+
+def probe_from(given: "str | Path | ProbePictures") -> ProbePictures:
+    """A probe set as a user names it: "drawings", a folder, or one that was made before.
+
+    Raises:
+        InputError: There is no such folder, or no picture in it can be read.
+    """
+    if isinstance(given, ProbePictures):
+        return given
+    return drawn_pictures() if given == DRAWINGS else pictures_of(given)

@@ -249,7 +249,7 @@ def make_bundle(
             "sites": "chosen" if sites is None else "named",
         },
         "remark": remark,
-        "command": None if command is None else _without_folders(command),
+        "command": None if command is None else without_folders(command),
         "versions": versions(),
     }
     return Bundle(record=_as_record(record), arrays=arrays)
@@ -284,7 +284,8 @@ def _zeros(statistics: Any) -> float | None:
     return None if statistics is None else float(statistics.zeros)
 
 
-def _without_folders(command: str) -> str:
+def without_folders(command: str) -> str:
+    """A command whose words name files without their folders."""
     # A page is shown to others; where somebody keeps their files is not theirs to know.
     try:
         return shlex.join(_FOLDERS.sub(r"\1", word) for word in shlex.split(command))

@@ -43,7 +43,7 @@ def _drawn(site: Site, spec: str | Sequence[int]) -> tuple[dict[str, Any], np.nd
     channels, rule = channels_to_show(spec, maps)
     skip = -(-max(maps.shape[1:]) // _LONGEST_MAP)
     values = maps[list(channels)]
-    low, high = _ends(values)
+    low, high = scale_ends(values)
     scale = measure(values, kind="sequential", low=low, high=high)
     record = {
         "site": site.name,
@@ -63,7 +63,7 @@ def _drawn(site: Site, spec: str | Sequence[int]) -> tuple[dict[str, Any], np.nd
     return record, scale.entries(values)[:, ::skip, ::skip]
 
 
-def _ends(values: np.ndarray) -> tuple[float, float]:
+def scale_ends(values: np.ndarray) -> tuple[float, float]:
     """The ends of a scale that takes in zero and leaves `_CUT` percent of the values beyond it, shared by both ends."""
     finite = values[np.isfinite(values)]
     if not finite.size:

@@ -66,6 +66,53 @@ def answer_record(
     return record
 
 
+def answers_record(
+    logits: Sequence[np.ndarray],
+    *,
+    names: Sequence[Sequence[str] | None],
+    looked_through: Sequence[str | None],
+) -> dict[str, Any]:
+    """Two answers side by side in JSON types: the leading classes of either, and what each of them says about them.
+
+    Args:
+        logits: One row each.
+        names: Class names of each, if anybody knows them.
+        looked_through: The final operation behind which the logits were found, of each.
+    """
+    shared = shared_classes(names, [len(row) for row in logits])
+    partners = [shared, {other: one for one, other in shared.items()}]
+    leading = [[int(i) for i in np.argsort(-row, kind="stable")[:SHOWN]] for row in logits]
+    wanted = [[partners[1 - side][i] for i in leading[1 - side] if i in partners[1 - side]] for side in (0, 1)]
+    found = [
+        answer_record(row, None, names=n, looked_through=through, classes=classes, target="top:1")
+        for row, n, through, classes in zip(logits, names, looked_through, wanted, strict=True)
+    ]
+    rows = [{"sides": [row, None]} for row in found[0]["rows"]]
+    places = {row["index"]: place for place, row in enumerate(found[0]["rows"])}
+    for row in found[1]["rows"]:
+        place = places.get(partners[1].get(row["index"], -1))
+        if place is None:
+            rows.append({"sides": [None, row]})
+        else:
+            rows[place]["sides"][1] = row
+    rows.sort(key=lambda row: -max(each["probability"] for each in row["sides"] if each is not None))
+    return {"forms": [each["form"] for each in found], "classes": [each["classes"] for each in found], "rows": rows}
+
+
+def shared_classes(names: Sequence[Sequence[str] | None], counts: Sequence[int]) -> dict[int, int]:
+    """Which class of a second answer is which class of the first: by name where both have names, else by number.
+
+    Numbers say nothing where the counts differ, nor names that occur twice where the lists differ.
+    """
+    first, second = names
+    if counts[0] == counts[1] and (first is None or second is None or list(first) == list(second)):
+        return {index: index for index in range(counts[0])}
+    if first is None or second is None:
+        return {}
+    places = {name: index for index, name in enumerate(second) if list(second).count(name) == 1}
+    return {i: places[name] for i, name in enumerate(first) if name in places and list(first).count(name) == 1}
+
+
 def answer_form(count: int, *, looked_through: str | None, target: str) -> str:
     """How to read an answer: "softmax" (one of the classes), "sigmoid" (each for itself), "values" (no classes)."""
     if looked_through == "sigmoid":

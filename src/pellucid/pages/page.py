@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,17 @@ def render(bundle: Bundle, *, lang: str = "en") -> str:
         SettingError: No such language.
     """
     words = Catalogue(lang)
+    return filled("page.html", words, view(bundle, words))
+
+
+def filled(template: str, words: Catalogue, values: Mapping[str, Any]) -> str:
+    """A template of this room with its words, its style, and a policy that forbids all else."""
     environment = _environment()
     # The policy names the style by its hash, so the hash is of the very text that the page includes.
     style = environment.get_template("style.css").render()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return environment.get_template("page.html").render(
-        lang=lang, t=words.text, say=words.say, style_digest=digest, **view(bundle, words)
+    return environment.get_template(template).render(
+        lang=words.language, t=words.text, say=words.say, style_digest=digest, **values
     )
 
 
@@ -51,12 +57,30 @@ def write_page(bundle: Bundle, path: str | Path, *, lang: str = "en") -> Path:
         CapacityError: The page would be larger than 5 MB.
         OSError: The folder is missing or not writable.
     """
+    what = f"the page of {bundle.record['picture']['name']!r}"
+    return written(
+        render(bundle, lang=lang), path, what=what, hint="explain by fewer methods, or show fewer sites or channels"
+    )
+
+
+def written(html: str, path: str | Path, *, what: str, hint: str) -> Path:
+    """Write a page, whole or not at all.
+
+    Args:
+        html: The page.
+        path: Where.
+        what: What to call it where it is too large.
+        hint: What would make it smaller.
+
+    Raises:
+        CapacityError: It would be larger than 5 MB.
+        OSError: The folder is missing or not writable.
+    """
     path = Path(path)
-    content = render(bundle, lang=lang).encode()
+    content = html.encode()
     if len(content) > LIMIT:
         raise CapacityError(
-            f"the page of {bundle.record['picture']['name']!r} takes {len(content) / 1e6:.1f} MB, more than the limit "
-            f"of {LIMIT / 1e6:g} MB; explain by fewer methods, or show fewer sites or channels."
+            f"{what} takes {len(content) / 1e6:.1f} MB, more than the limit of {LIMIT / 1e6:g} MB; {hint}."
         )
     write_whole(path, content)
     return path

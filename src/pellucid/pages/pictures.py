@@ -75,14 +75,17 @@ def photograph(pixels: np.ndarray) -> Picture:
     height, width = pixels.shape[:2]
     if max(height, width) <= _SMALL:
         return Picture(url=data_url(png.rgb(np.ascontiguousarray(pixels))), width=width, height=height)
-    buffer = io.BytesIO()
-    PIL.Image.fromarray(pixels).save(buffer, "JPEG", quality=90, subsampling=0)
-    return Picture(url=data_url(buffer.getvalue(), kind="jpeg"), width=width, height=height)
+    return _jpeg(pixels, quality=90)
 
 
-def map_url(entries: np.ndarray) -> str:
+def thumbnail(pixels: np.ndarray, longest: int) -> Picture:
+    """A picture to tell from others, with no side longer than that many pixels."""
+    return _jpeg(reduced(pixels, longest), quality=80)
+
+
+def map_url(entries: np.ndarray, kind: Kind = "sequential") -> str:
     """One feature map, a pixel for each value."""
-    return data_url(png.indexed(np.ascontiguousarray(entries), palette("sequential")))
+    return data_url(png.indexed(np.ascontiguousarray(entries), palette(kind)))
 
 
 def drawing(
@@ -128,6 +131,17 @@ def drawing(
         prepared=_drawn(first.pixels), original=second, scale=first.scale, bar=bar(kind),
         rows=plane.shape[0], columns=plane.shape[1], cell=cell, mean=mean,
     )  # fmt: skip
+
+
+def reduced(pixels: np.ndarray, longest: int) -> np.ndarray:
+    """A picture with no side longer than that many pixels."""
+    return _at_most(pixels, longest)[0]
+
+
+def _jpeg(pixels: np.ndarray, *, quality: int) -> Picture:
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=0)
+    return Picture(url=data_url(buffer.getvalue(), kind="jpeg"), width=pixels.shape[1], height=pixels.shape[0])
 
 
 def _drawn(pixels: np.ndarray) -> Picture:

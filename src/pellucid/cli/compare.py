@@ -1,0 +1,158 @@
+"""`pellucid compare`: two pictures in one model, or one picture in two models, and where they part."""
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pellucid.cli import streams
+from pellucid.cli.explain import Language, LanguageOption
+from pellucid.cli.loading import ModelName, ModelOptions, PictureName, Preparation, loaded, pictured
+from pellucid.cli.places import for_each, writable_base
+from pellucid.cli.talking import Talk
+from pellucid.errors import SettingError
+
+if TYPE_CHECKING:
+    from pellucid.pages.comparison import Comparison
+
+_RANDOM = "random"
+
+
+def compare(
+    model: ModelName,
+    picture: PictureName,
+    picture2: Annotated[
+        str | None,
+        typer.Argument(metavar="[PICTURE2]", help="Another picture for the same model, unless --with is given."),
+    ] = None,
+    *,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--with",
+            metavar="MODEL2",
+            help="Another model for the same picture, as MODEL; `random` is the same architecture with its weights drawn "
+            "anew. --trust, --device and the preparation count for both, --architecture, --classes and --num-classes "
+            "where MODEL2 is a weights file.",
+        ),
+    ] = None,
+    site: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SELECTOR",
+            help="Sites of MODEL whose maps are drawn; may be repeated.",
+            show_default="up to five over the depth",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where the page goes.",
+            show_default="PICTURE-compared.html here, unless --bundle or --json say what is wanted",
+        ),
+    ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="BASE", help="Save the comparison as BASE.json and BASE.safetensors, for `pellucid report`."
+        ),
+    ] = None,
+    lang: LanguageOption = Language.en,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="For the weights of --with random.")] = 0,
+    using: ModelOptions,
+    preparation: Preparation,
+    talk: Talk,
+) -> int:
+    """Show where two passes part: two pictures in one model, or one picture in two models."""
+    if (picture2 is None) == (against is None):
+        given = "neither" if against is None else "both"
+        raise SettingError("PICTURE2 or --with", given=given, expected="one of them: another picture, or another model")
+    default = "-compared" if bundle is None and not talk.as_json else ""
+    (page,) = for_each([picture], output, option="--output", suffix=".html", default=default) or [None]
+    base = None if bundle is None else writable_base(bundle, option="--bundle")
+
+    from pellucid.models.untrained import untrained_model
+    from pellucid.pages.compared import write_comparison
+    from pellucid.pages.comparing import Side, make_comparison
+
+    known = loaded(model, using=using, preparation=preparation, talk=talk)
+    image, remark = pictured(picture, known, talk=talk)
+    first = Side(model=known, image=image, remark=remark)
+    words = ["pellucid", "compare", known.source, image.name]
+    if picture2 is not None:
+        image2, remark2 = pictured(picture2, known, talk=talk)
+        second = Side(model=known, image=image2, remark=remark2)
+        words.append(image2.name)
+    elif against == _RANDOM:
+        second = Side(model=untrained_model(known, seed=seed), image=image)
+        words += ["--with=random", f"--seed={seed}"]
+    else:
+        known2 = loaded(str(against), using=_of_second(str(against), using), preparation=preparation, talk=talk)
+        second = Side(model=known2, image=image, remark=pictured(picture, known2, talk=replace(talk, quiet=True))[1])
+        words.append(f"--with={known2.source}")
+    words += [f"--site={selector}" for selector in site or ()]
+    with talk.progress("comparing") as report:
+        found = make_comparison(
+            first,
+            second,
+            sites=site,
+            seed=seed if against == _RANDOM else None,
+            command=shlex.join(words),
+            progress=report,
+        )
+    files = []
+    if page is not None:
+        files.append(write_comparison(found, page, lang=lang.value))
+    if base is not None:
+        files.append(found.save(base))
+    for line in _said(found):
+        talk.say(line)
+    if talk.as_json:
+        streams.put_json(_document(found, files))
+    else:
+        for file in files:
+            streams.put(str(file))
+    return 0
+
+
+def _of_second(source: str, using: ModelOptions) -> ModelOptions:
+    """The options of the first model as far as they mean the second one as well."""
+    from pellucid.models.sources import parse
+
+    if parse(source).kind == "file":
+        return replace(using, weights=None)
+    return replace(using, weights=None, architecture=None, classes=None, num_classes=None)
+
+
+def _said(found: "Comparison") -> list[str]:
+    """Both answers, and where the two are furthest apart."""
+    from pellucid.pages.compared import best_of
+    from pellucid.pages.differing import farthest
+
+    lines = []
+    for place, (letter, side) in enumerate(zip("AB", found.record["sides"], strict=True)):
+        best = best_of(found.record, place)
+        name = best["name"] or f"class {best['index']}"
+        lines.append(f"{letter}: {side['picture']['name']} in {side['model']['name']}: the answer is {name}")
+    far = farthest(found.record)
+    if far is not None:
+        lines.append(f"furthest apart at {far['first']}: distance {far['distance']:.3f} of at most 2")
+    return lines
+
+
+def _document(found: "Comparison", files: "list[Path]") -> dict[str, Any]:
+    record = found.record
+    return {
+        "pellucid": "comparison",
+        "sides": [{name: side[name] for name in ("model", "picture", "remark")} for side in record["sides"]],
+        "answer": record["answer"],
+        "input": record["input"],
+        "sites": record["pairs"],
+        "alone": record["alone"],
+        "files": [str(file) for file in files],
+    }
