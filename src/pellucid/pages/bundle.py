@@ -36,6 +36,8 @@ from pellucid.pages.words import cleaned
 VERSION = 1
 METHODS = ("grad-cam", "integrated-gradients", "guided-backpropagation")
 _LONGEST_PICTURE = 640
+_PROBE_STEPS = 20
+"""Of the progress, how many steps a probe set takes."""
 
 # An absolute folder at the start of a word or of a value in it: `/home/me/`, `--to=~/`, `net@C:\\nets\\`.
 _FOLDERS = re.compile(r"(^|[=@,])(?:~[^/\\]*|[A-Za-z]:)?[/\\](?:[^/\\]*[/\\])*")
@@ -165,7 +167,8 @@ def make_bundle(
     """
     if methods is not None and (isinstance(methods, str) or not methods):
         raise SettingError("methods", given=methods, expected="a list with at least one method", hint=f"e.g. {METHODS}")
-    steps = len(METHODS if methods is None else methods) + 3
+    before = len(METHODS if methods is None else methods) + 2
+    steps = before + 1 + (0 if probe is None else _PROBE_STEPS)
 
     def done(step: int) -> None:
         if progress is not None:
@@ -181,17 +184,16 @@ def make_bundle(
     if methods is None:
         usual = explain_usual(model, image, methods=METHODS, target=target, seed=seed)
         explanations, left_out = list(usual.explanations), usual.left_out
-        done(steps - 1)
+        done(before)
     else:
         for explanation in explain_many(model, [image], methods=list(methods), targets=[target], seed=seed):
             explanations.append(explanation)
             done(2 + len(explanations))
 
     maps, arrays, fewer = drawn_maps(detailed, chosen, channels)
-    found = _findings(model, image, target=target, probe=probe, seed=seed)
+    found = _findings(model, image, target=target, probe=probe, seed=seed, done=lambda step: done(before + step))
     for _, more in found.values():
         arrays |= more
-    done(steps)
     arrays["original"] = _reduced(image)
     arrays["prepared"] = np.ascontiguousarray(model.preprocessing.pixels(image))
     records = []
@@ -256,7 +258,13 @@ def make_bundle(
 
 
 def _findings(
-    model: Model, image: Image, *, target: str, probe: ProbePictures | None, seed: int
+    model: Model,
+    image: Image,
+    *,
+    target: str,
+    probe: ProbePictures | None,
+    seed: int,
+    done: Callable[[int], None],
 ) -> dict[str, tuple[dict[str, Any], dict[str, np.ndarray]]]:
     """What insights find out, by name; what does not apply to the model or the target is left out."""
     found = {}
@@ -266,8 +274,17 @@ def _findings(
             path = path_of_decision(model, image, target=target)
             if path.sites:
                 found["path"] = path_part(path)
+    done(1)
     if probe is not None:
-        depth = along_depth(model, probe.images, labels=probe.labels, shown=image, source=probe.source, seed=seed)
+        depth = along_depth(
+            model,
+            probe.images,
+            labels=probe.labels,
+            shown=image,
+            source=probe.source,
+            seed=seed,
+            progress=lambda step, steps: done(1 + step * _PROBE_STEPS // steps),
+        )
         found["depth"] = depth_part(depth)
     return found
 
