@@ -9,6 +9,7 @@ from pellucid.cli.demo import demo
 from pellucid.cli.doctor import doctor
 from pellucid.cli.expanding import expanded
 from pellucid.cli.explain import explain
+from pellucid.cli.filters import filters
 from pellucid.cli.listing import list_names
 from pellucid.cli.maps import maps
 from pellucid.cli.trace import trace
@@ -27,6 +28,7 @@ for _name, _command in (
     ("demo", demo),
     ("explain", explain),
     ("maps", maps),
+    ("filters", filters),
     ("trace", trace),
     ("list", list_names),
     ("train", train),
