@@ -131,7 +131,7 @@ def matrix(
     skip = 1
     while values.size > LARGEST * skip * skip:
         skip += 1
-    grow = max(1, min(_WIDE // max(height, width), 24))
+    grow = 1 if skip > 1 else max(1, min(_WIDE // max(height, width), 24))
     tile = palette("signed")[signed(values, float(limits[0]))][::skip, ::skip].repeat(grow, axis=0).repeat(grow, axis=1)
     tall, wide = tile.shape[:2]
     line = line_height(SMALL)
