@@ -48,7 +48,7 @@ def test_the_sources_use_none_of_the_ways_around_escaping() -> None:
 
 def test_sections_come_in_the_order_in_which_data_flows(bundle: Bundle) -> None:
     found = re.findall(r'<section id="(\w+)"', render(bundle))
-    assert found == ["answer", "input", "network", "path", "why", "assumed"]
+    assert found == ["answer", "input", "network", "filters", "path", "why", "assumed"]
 
 
 def test_the_title_and_the_claims_hold_the_measured_numbers(bundle: Bundle) -> None:

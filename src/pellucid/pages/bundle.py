@@ -20,6 +20,9 @@ from pellucid.capture.trace import trace
 from pellucid.errors import ArchiveError, MethodError, SettingError
 from pellucid.inputs.image import Image
 from pellucid.insights.depth import along_depth
+from pellucid.insights.filter_report import FilterReport
+from pellucid.insights.filters import inspect_filters
+from pellucid.insights.layers import filters_of
 from pellucid.insights.path import path_of_decision
 from pellucid.insights.probe_pictures import ProbePictures
 from pellucid.methods.explaining import explain_many, versions
@@ -28,7 +31,7 @@ from pellucid.methods.usual import explain_usual
 from pellucid.models.geometry import Geometry
 from pellucid.models.model import Model
 from pellucid.pages.choosing import sites_to_show
-from pellucid.pages.findings import depth_part, path_part
+from pellucid.pages.findings import depth_part, filters_part, path_part
 from pellucid.pages.maps import drawn_maps
 from pellucid.pages.measuring import answer_record, card_summary, input_record
 from pellucid.pages.words import cleaned
@@ -36,6 +39,7 @@ from pellucid.pages.words import cleaned
 VERSION = 1
 METHODS = ("grad-cam", "integrated-gradients", "guided-backpropagation")
 _LONGEST_PICTURE = 640
+_FILTER_PICTURES = 16
 _PROBE_STEPS = 20
 """Of the progress, how many steps a probe set takes."""
 
@@ -274,6 +278,9 @@ def _findings(
             path = path_of_decision(model, image, target=target)
             if path.sites:
                 found["path"] = path_part(path)
+    pictures = [image] if probe is None else list(probe.images)[:_FILTER_PICTURES]
+    report = inspect_filters(model, pictures, seed=seed)
+    found["filters"] = filters_part(report, _colour_kernels(model, report))
     done(1)
     if probe is not None:
         depth = along_depth(
@@ -287,6 +294,18 @@ def _findings(
         )
         found["depth"] = depth_part(depth)
     return found
+
+
+def _colour_kernels(model: Model, report: FilterReport) -> np.ndarray | None:
+    """The first layer's kernels by R, G and B, where it looks at colours."""
+    first = report.layers[0] if report.layers else None
+    if first is None or len(first.shape) != 4 or first.shape[1] != 3 or min(first.shape[2:]) < 2:
+        return None
+    weight = np.asarray(filters_of(model.module.get_submodule(first.name)), dtype=np.float64)
+    if not np.isfinite(weight).all():
+        return None
+    kernels = weight.reshape(first.shape)
+    return kernels[:, ::-1] if model.preprocessing.channels == "BGR" else kernels
 
 
 def _reduced(image: Image) -> np.ndarray:

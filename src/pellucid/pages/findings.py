@@ -1,17 +1,20 @@
 """What insights have found out, as a bundle keeps it: numbers as JSON, pictures as small arrays."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from pellucid.figures.colour import measure
 from pellucid.insights.depth_results import Depth
+from pellucid.insights.filter_report import FilterReport
 from pellucid.insights.path import DecisionPath
 
 _READ_BACK = 6
 """Sites at which the picture is shown as it is read back."""
 _LONGEST = 256
 _LONGEST_MAP = 128
+_MOST_KERNELS = 96
 
 
 def depth_part(depth: Depth) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -43,6 +46,56 @@ def path_part(path: DecisionPath) -> tuple[dict[str, Any], dict[str, np.ndarray]
         arrays[f"path {i}"] = np.ascontiguousarray(scale.entries(maps)[:, ::skip, ::skip])
         kept["scale"] = [scale.low, scale.high]
     return record, arrays
+
+
+def filters_part(report: FilterReport, kernels: np.ndarray | None) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What a bundle keeps: the findings, and the first layer's kernels in colour, strongest first.
+
+    Args:
+        report: What was found.
+        kernels: (filters, 3, height, width) in the order R, G, B; None where the first layer takes no colours.
+    """
+    layers = [
+        {
+            "name": layer.name,
+            "shape": list(layer.shape),
+            "zeros": layer.zeros,
+            "effective_rank": None if layer.spectrum is None else layer.spectrum.effective_rank,
+            "dead": len(layer.dead),
+            "duplicates": len(layer.twins),
+        }
+        for layer in report.layers
+    ]
+    record = report.to_record()
+    kept: dict[str, Any] = {
+        "layers": layers,
+        "pictures": report.pictures,
+        "findings": [{**each, **_worst(report, each["sites"], each["kind"])} for each in record["findings"]],
+        "kernels": None,
+    }
+    if kernels is None:
+        return kept, {}
+    order = np.argsort(-np.sqrt((kernels**2).sum(axis=(1, 2, 3))), kind="stable")[:_MOST_KERNELS]
+    largest = np.abs(kernels).max(axis=(1, 2, 3))
+    share = kernels[order] / np.maximum(largest[order], 1e-30)[:, None, None, None]
+    tiles = np.rint((0.5 + share.transpose(0, 2, 3, 1) / 2).clip(0, 1) * 255).astype(np.uint8)
+    kept["kernels"] = {
+        "channels": order.tolist(),
+        "total": len(kernels),
+        "least": float(largest[order].min()),
+        "most": float(largest[order].max()),
+    }
+    return kept, {"kernels": np.ascontiguousarray(tiles)}
+
+
+def _worst(report: FilterReport, sites: Sequence[str], kind: str) -> dict[str, Any]:
+    """The largest measured effect of removing one of the filters that a finding is about."""
+    layers = [layer for layer in report.layers if layer.name in sites]
+    about = [each.removal for layer in layers for each in (layer.dead if kind == "dead" else layer.twins)]
+    measured = [effect for effect in about if effect is not None]
+    if kind not in ("dead", "duplicate") or not measured:
+        return {"largest": None, "changed": None}
+    return {"largest": max(each.largest for each in measured), "changed": max(each.changed for each in measured)}
 
 
 def thinned(grey: np.ndarray) -> np.ndarray:

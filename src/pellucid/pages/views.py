@@ -9,6 +9,7 @@ from pellucid.figures.numbers import grouped, number
 from pellucid.pages.assumed import assumed_view, foot_view
 from pellucid.pages.bundle import Bundle
 from pellucid.pages.depth import depth_view
+from pellucid.pages.filters import filters_view
 from pellucid.pages.naming import class_name, score_word, subject, title_key, title_names
 from pellucid.pages.network import column
 from pellucid.pages.path import path_view
@@ -31,6 +32,7 @@ def view(bundle: Bundle, words: Catalogue) -> dict[str, Any]:
         "input": input_view(bundle, words),
         "network": _network(bundle, words),
         "depth": depth_view(bundle, words),
+        "filters": filters_view(bundle, words),
         "path": path_view(bundle, words),
         "why": {
             "claim": _why_claim(bundle, words),
