@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pellucid.capture.watching import watch as watch
     from pellucid.inputs.image import Image as Image
     from pellucid.inputs.reading import read as read
+    from pellucid.insights.filters import inspect_filters as inspect_filters
     from pellucid.methods.explaining import explain as explain
     from pellucid.methods.explaining import explain_many as explain_many
     from pellucid.methods.explanation import Explanation as Explanation
@@ -37,6 +38,7 @@ _HOMES = {
     "compare": "pellucid.pages.compare",
     "explain": "pellucid.methods.explaining",
     "explain_many": "pellucid.methods.explaining",
+    "inspect_filters": "pellucid.insights.filters",
     "load": "pellucid.models.loading",
     "read": "pellucid.inputs.reading",
     "report": "pellucid.pages.report",

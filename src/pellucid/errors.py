@@ -128,6 +128,11 @@ class MissingExtraError(PellucidError, ImportError):
         )
 
 
+def with_article(word: str) -> str:
+    """A type's name as a sentence has it: "a dict", "an int"."""
+    return f"{'an' if word[:1].lower() in tuple('aeiou') else 'a'} {word}"
+
+
 def did_you_mean(given: str, known: list[str]) -> str:
     """A closing phrase that names the nearest known word, "; did you mean 'features.20'?", or nothing."""
     near = get_close_matches(given, known, n=1, cutoff=0.6)

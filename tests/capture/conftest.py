@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import jaxtyping
 import pytest
 import torch
 
@@ -13,3 +14,9 @@ def one_thread_and_a_seed() -> Iterator[None]:
     torch.manual_seed(0)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is for users, whom nobody keeps from passing another type than the annotated one."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)

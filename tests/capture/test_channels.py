@@ -77,6 +77,27 @@ def test_words_that_mean_no_channel_are_refused_with_the_forms(spec):
         select_channels(spec, maps(4))
 
 
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("spec", [np.array([2, 1]), iter([2, 1]), np.array([2, 1], dtype=np.uint8)])
+def test_whole_numbers_of_any_kind_will_do(spec):
+    assert select_channels(spec, maps(4)) == (2, 1)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("spec", [["a"], [1.5], [True], [None], [1, "2"], np.array([1.0]), np.array([True, False])])
+def test_channels_that_are_no_whole_numbers_are_refused(spec):
+    with pytest.raises(SettingError) as caught:
+        select_channels(spec, maps(4))
+    assert str(caught.value) == f"channels is {list(spec)!r}, expected whole numbers, as [3, 7, 12]."
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("spec", [None, 3, 1.5, np.array(3)])
+def test_what_is_no_list_of_channels_is_refused_with_the_forms(spec):
+    with pytest.raises(SettingError, match='expected numbers and ranges such as "0-15"'):
+        select_channels(spec, maps(4))
+
+
 @pytest.mark.parametrize("spec", ["top:", "top:0", "top:-1", "top:x"])
 def test_top_needs_a_number(spec):
     with pytest.raises(SettingError, match="expected top: and a number from 1, such as top:16"):

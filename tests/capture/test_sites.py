@@ -1,5 +1,6 @@
 """Names, parents and what counts as a site; selectors and what they say when nothing matches."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -306,3 +307,37 @@ def test_maps_of_a_site_are_arrays_and_their_absence_is_explained(small: pelluci
 def test_a_grid_of_all_channels_has_room_for_all(small: pellucid.Trace) -> None:
     assert len(small["features.0"].grid("all", rows=1, columns=3).png()) > 100
     assert len(small["features.0"].grid("0,2", rows=1, columns=2).png()) > 100
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(2, 3), (4, 4), (8, 8), (1, 1)])
+def test_a_grid_holds_by_default_as_many_of_the_most_active_as_it_has_places(rows: int, columns: int) -> None:
+    site = pellucid.trace(nn.Sequential(nn.Conv2d(3, 64, 3)), torch.rand(1, 3, 8, 8))["0"]
+    activity = site.maps().mean(axis=(1, 2), dtype=np.float64)
+    order = np.argsort(-activity, kind="stable")
+    assert site.grid(rows=rows, columns=columns).channels == tuple(order[: rows * columns])
+
+
+def test_a_grid_with_more_places_than_channels_holds_all(small: pellucid.Trace) -> None:
+    assert sorted(small["features.0"].grid(rows=8, columns=8).channels) == [0, 1, 2, 3]
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("channels", ["all", "ALL", np.array([0, 2]), range(3), (2, 0)])
+def test_a_grid_takes_channels_in_every_form(small: pellucid.Trace, channels: object) -> None:
+    chosen = small["features.0"].grid(channels, rows=3, columns=1).channels  # type: ignore[arg-type]
+    assert chosen == ((0, 1, 2, 3) if isinstance(channels, str) else tuple(channels))  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"rows": 0}, "rows is 0, expected a whole number, 1 or more; 4 suits most."),
+        ({"columns": 2.5}, "columns is 2.5, expected a whole number, 1 or more; 4 suits most."),
+        ({"rows": True}, "rows is True, expected a whole number, 1 or more; 4 suits most."),
+    ],
+)
+def test_a_grid_without_places_is_refused(small: pellucid.Trace, settings: dict[str, int], words: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        small["features.0"].grid(**settings)
+    assert str(caught.value) == words

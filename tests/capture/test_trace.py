@@ -60,6 +60,12 @@ def test_too_large_a_trace_is_refused_before_the_whole_batch_is_run() -> None:
         "the values of 5 sites for 40 pictures take 57.9 kB, more than the limit of 50.0 kB; choose sites "
         "(sites='kind:conv'), trace fewer pictures, use keep='statistics', or raise limit."
     )
+    with pytest.raises(CapacityError) as told:
+        pellucid.trace(module, torch.randn(1, 3, 8, 8), sites="@0", limit=10)
+    assert str(told.value).endswith(
+        "more than the limit of 10 bytes; choose sites (sites='kind:conv'), use keep='statistics', or raise limit."
+    )
+    assert str(told.value).startswith("the values of 1 site for 1 picture take ")
     assert module.items == [1]
     assert len(pellucid.trace(module, torch.randn(40, 3, 8, 8), limit=50_000, keep="statistics")) == 5
     assert len(pellucid.trace(module, torch.randn(40, 3, 8, 8), limit=50_000, sites="@0")) == 5

@@ -39,6 +39,31 @@ def with_nan():
     return net
 
 
+def smooth():
+    net = build()
+    net.features[1] = nn.SiLU()
+    return net
+
+
+def dense():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 3))
+
+
+def one_site():
+    return nn.Sequential(nn.Conv2d(3, 2, 3))
+
+
+class Whole(Net):
+    def forward(self, x):
+        return 3
+
+
+class Complex(Net):
+    def forward(self, x):
+        return torch.complex(super().forward(x), super().forward(x))
+
+
 class Answering(Net):
     def forward(self, x):
         return {"out": super().forward(x)}

@@ -34,6 +34,27 @@ def test_the_usual_method_without_a_page_is_that_of_the_library(cli: Cli) -> Non
     assert [each["method"] for each in document["pictures"][0]["explanations"]] == ["grad-cam"]
 
 
+def test_a_usual_method_that_does_not_apply_is_left_out_of_the_page_and_that_is_said(cli: Cli, place: Path) -> None:
+    ended = cli("explain", *of_net("smooth"), "cat.png", "-o", "page.html", "--save", "why")
+    reason = "guided-backpropagation is defined for ReLU, and site 'features.1' is silu"
+    assert (ended.code, ended.out.split()) == (0, ["page.html", "why-grad-cam.json", "why-integrated-gradients.json"])
+    assert f"note: cat.png: guided-backpropagation was left out: {reason}\n" in ended.err
+    page = (place / "page.html").read_text(encoding="utf-8")
+    assert "--method" not in page
+
+
+def test_without_a_page_saliency_stands_in_for_a_grad_cam_that_does_not_apply(cli: Cli) -> None:
+    document = json.loads(cli("explain", *of_net("dense"), "cat.png", "--json").out)
+    assert [each["method"] for each in document["pictures"][0]["explanations"]] == ["saliency"]
+    assert [each["method"] for each in document["pictures"][0]["left_out"]] == ["grad-cam"]
+
+
+def test_a_named_method_that_does_not_apply_ends_with_2(cli: Cli) -> None:
+    ended = cli("explain", *of_net("dense"), "cat.png", "--json", "--method", "saliency", "--method", "grad-cam")
+    assert (ended.code, ended.out) == (2, "")
+    assert "grad-cam finds no site of its own in this model" in ended.errors[0]
+
+
 def test_several_methods_give_a_file_each(cli: Cli, place: Path) -> None:
     methods = ("--method", "saliency", "--method", "grad-cam", "--method", "grad-cam(site=features.0)")
     ended = cli("explain", *of_net(), "cat.png", "--png", "why.png", *methods)

@@ -146,12 +146,6 @@ def test_maps_without_one_finite_value_can_be_drawn():
         assert pixels_of(grid.png()).size
 
 
-def test_one_map_alone_is_a_pixel_for_each_value():
-    grid = feature_map_grid(some_maps(3), channels=range(3))
-
-    np.testing.assert_array_equal(pixels_of(grid.map_png(2)), palette("sequential")[grid.entries[2]])
-
-
 def test_a_saved_grid_is_the_picture_or_the_numbers(tmp_path):
     maps = some_maps(3)
     grid = feature_map_grid(maps, channels=[5, 9, 2])

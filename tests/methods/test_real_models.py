@@ -154,7 +154,9 @@ def windows() -> nn.Module:
     )
 
 
-@pytest.mark.parametrize(("build", "why"), [(transformer, "is attention"), (windows, "no maps larger than 1×1")])
+@pytest.mark.parametrize(
+    ("build", "why"), [(transformer, "is attention"), (windows, "holds the channels is not known")]
+)
 def test_transformers_are_refused_by_grad_cam_by_name(build: Callable[[], nn.Module], why: str) -> None:
     module = build().eval()
     with pytest.raises(

@@ -219,8 +219,11 @@ def test_a_file_without_tensors_says_what_it_holds(tmp_path: Path) -> None:
     torch.save({"epoch": 3, "name": "x"}, file)
     with pytest.raises(CheckpointError, match="a dict with epoch, name, expected tensors by name"):
         read_weights(file)
+    torch.save({}, file)
+    with pytest.raises(CheckpointError, match="holds an empty dict, expected tensors by name"):
+        read_weights(file)
     torch.save([1, 2], file)
-    with pytest.raises(CheckpointError, match="holds list"):
+    with pytest.raises(CheckpointError, match="holds a list, expected tensors by name"):
         read_weights(file)
 
 

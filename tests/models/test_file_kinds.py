@@ -70,8 +70,9 @@ def test_a_missing_file_names_its_neighbour_and_a_folder_is_refused(tmp_path: Pa
     save_file({"w": torch.zeros(1)}, tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError, match=r"did you mean 'model\.safetensors'"):
         read_weights(tmp_path / "modle.safetensors")
-    with pytest.raises(CheckpointError, match="is a folder"):
+    with pytest.raises(CheckpointError) as error:
         read_weights(tmp_path)
+    assert str(error.value) == f"{tmp_path} is a folder, expected a weights file; name the file itself."
     (tmp_path / "saved_model.pb").write_bytes(b"")
     with pytest.raises(CheckpointError, match="TensorFlow SavedModel"):
         read_weights(tmp_path)

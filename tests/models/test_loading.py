@@ -106,7 +106,7 @@ def test_sources_are_taken_apart_and_shown_without_folders() -> None:
 
 def test_a_weights_file_asks_for_its_architecture(tmp_path: Path) -> None:
     save_file({"w": torch.zeros(1)}, tmp_path / "w.safetensors")
-    with pytest.raises(CheckpointError, match=r"holds 1 tensors but not the network .* 'net.py:build'"):
+    with pytest.raises(CheckpointError, match=r"holds 1 tensor but not the network .* 'net.py:build'"):
         load(tmp_path / "w.safetensors")
 
 

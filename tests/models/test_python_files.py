@@ -71,10 +71,10 @@ def test_a_python_file_finds_its_neighbours_and_leaves_no_trace(
         ("import sys; sys.exit(3)", "build", "cannot be run: SystemExit: 3"),
         ("def build(): raise KeyError('layer')", "build", "net.py:build failed: KeyError: 'layer'"),
         ("def build(n): return n", "build", "missing a required argument: 'n'; it is called without arguments"),
-        ("def build(): return 3", "build", "returned a int, expected an nn.Module"),
+        ("def build(): return 3", "build", "returned an int, expected an nn.Module"),
         ("def build(): return 3", "biuld", "has no 'biuld'; did you mean 'build'"),
         ("def build(): return 3", "zzz", "has no 'zzz'; it has build"),
-        ("build = 3", "build", "is a int, expected a callable"),
+        ("build = 3", "build", "is an int, expected a callable"),
     ],
 )
 def test_a_python_file_that_fails_says_how_in_one_line(tmp_path: Path, code: str, name: str, message: str) -> None:

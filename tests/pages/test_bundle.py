@@ -1,14 +1,16 @@
 import json
 import re
+from html import unescape
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from tests.pages.conftest import METHODS, Small, model, picture
+from torch import nn
 
 import pellucid.pages
-from pellucid.errors import ArchiveError, SettingError, SiteError
+from pellucid.errors import ArchiveError, MethodError, SettingError, SiteError
 from pellucid.pages import maps
 from pellucid.pages.bundle import Bundle, make_bundle
 from pellucid.pages.page import render
@@ -64,7 +66,7 @@ def test_the_model_is_left_as_it_was() -> None:
 def test_progress_reaches_the_end_once() -> None:
     seen: list[tuple[int, int]] = []
     make_bundle(model(), picture(), methods=("grad-cam", "saliency"), progress=lambda *step: seen.append(step))
-    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert seen == [(step, 5) for step in range(1, 6)]
 
 
 def test_a_bundle_of_another_version_is_refused(bundle: Bundle, tmp_path: Path) -> None:
@@ -142,3 +144,61 @@ def test_nothing_of_the_file_but_its_pixels_and_its_name_is_kept(tmp_path: Path)
     for secret in ("SECRET-PLACE", "somebody", str(tmp_path)):
         assert secret not in page
         assert secret not in json.dumps(dict(made.record))
+
+
+class Smooth(Small):
+    """The small network with an activation that guided backpropagation is not defined for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.relu = nn.SiLU()
+
+
+def dense() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 24 * 24, 7))
+
+
+def smooth_and_dense() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 24 * 24, 8), nn.GELU(), nn.Linear(8, 7))
+
+
+@pytest.mark.parametrize(
+    ("build", "methods", "left_out"),
+    [
+        (Small, ["grad-cam", "integrated-gradients", "guided-backpropagation"], {}),
+        (Smooth, ["grad-cam", "integrated-gradients"], {"guided-backpropagation": "site 'relu' is silu"}),
+        (dense, ["integrated-gradients", "guided-backpropagation"], {"grad-cam": "finds no site of its own"}),
+        (
+            smooth_and_dense,
+            ["integrated-gradients", "saliency"],
+            {"grad-cam": "finds no site of its own", "guided-backpropagation": "site '2' is gelu"},
+        ),
+    ],
+    ids=["relu", "silu", "dense", "dense-gelu"],
+)
+def test_by_default_what_does_not_apply_is_left_out_and_the_page_says_why(
+    build: type[nn.Module], methods: list[str], left_out: dict[str, str]
+) -> None:
+    made = make_bundle(model(module=build().eval()), picture())
+    assert [each.method for each in made.explanations] == methods
+    assert [row["method"] for row in made.record["methods_left_out"]] == list(left_out)
+    for lang, sentence in (("en", "does not apply to this network and was left out"), ("ko", "이 신경망에 맞지 않아")):
+        page = render(made, lang=lang)
+        assumed = unescape(page[page.index('<section id="assumed"') :])
+        assert assumed.count(sentence) == len(left_out)
+        assert all(reason in assumed for reason in left_out.values())
+        stands_in = "Gradient</bdi> stands in" if lang == "en" else "기울기</bdi> 방법이 대신합니다"
+        assert (stands_in in assumed) == ("saliency" in methods)
+
+
+def test_a_named_method_that_does_not_apply_is_an_error() -> None:
+    with pytest.raises(MethodError, match="guided-backpropagation is defined for ReLU, and site 'relu' is silu"):
+        make_bundle(model(module=Smooth().eval()), picture(), methods=("saliency", "guided-backpropagation"))
+    with pytest.raises(MethodError, match="grad-cam finds no site of its own"):
+        make_bundle(model(module=dense().eval()), picture(), methods=("grad-cam",))
+
+
+def test_progress_reaches_the_end_also_where_something_is_left_out() -> None:
+    seen: list[tuple[int, int]] = []
+    make_bundle(model(module=Smooth().eval()), picture(), progress=lambda *step: seen.append(step))
+    assert seen == [(1, 6), (2, 6), (5, 6), (6, 6)]

@@ -48,7 +48,7 @@ def test_the_sources_use_none_of_the_ways_around_escaping() -> None:
 
 def test_sections_come_in_the_order_in_which_data_flows(bundle: Bundle) -> None:
     found = re.findall(r'<section id="(\w+)"', render(bundle))
-    assert found == ["answer", "input", "network", "why", "assumed"]
+    assert found == ["answer", "input", "network", "path", "why", "assumed"]
 
 
 def test_the_title_and_the_claims_hold_the_measured_numbers(bundle: Bundle) -> None:
@@ -99,7 +99,7 @@ def test_both_drawings_stand_on_one_page_and_their_legend_ends_in_numbers(bundle
     html = render(bundle)
     assert html.count('class="drawn"') == 6
     ticks = re.findall(r'<div class="ticks"><span>([^<]+)</span>(?:<span>0</span>)?<span>([^<]+)</span>', html)
-    assert len(ticks) == 3 + len(bundle.record["maps"])
+    assert len(ticks) == 3 + len(bundle.record["maps"]) + len(bundle.record["path"]["sites"])
     assert all(re.search(r"\d", end) for pair in ticks for end in pair)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from pellucid.capture.operations import kind_of
 from pellucid.capture.provenance import storage_of
 from pellucid.capture.recorder import Recorder
-from pellucid.errors import OutputError
+from pellucid.errors import OutputError, with_article
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +54,9 @@ def read_answer(recorder: Recorder, output: Any, *, items: int) -> Answer:
         OutputError: The output is no table of logits with one row per picture; says what it is and what to do.
     """
     if not isinstance(output, Tensor):
-        kind = type(output).__name__
-        what = (
-            f"a {kind} with the keys {', '.join(map(repr, list(output)[:5]))}"
-            if isinstance(output, Mapping)
-            else f"a {kind}"
-        )
+        what = with_article(type(output).__name__)
+        if isinstance(output, Mapping):
+            what += f" with the keys {', '.join(map(repr, list(output)[:5]))}"
         raise OutputError(
             f"the model returned {what}, expected one tensor of logits (pictures × classes); wrap it in a module "
             "whose forward returns the logits."
@@ -71,6 +68,11 @@ def read_answer(recorder: Recorder, output: Any, *, items: int) -> Answer:
         made = after()
         if made is not None and made.shape == before.shape and _is_same(made, output):
             logits, looked_through = before, op
+    if logits.is_complex():
+        raise OutputError(
+            f"the model returned complex numbers ({str(logits.dtype).removeprefix('torch.')}), expected real logits "
+            "(pictures × classes); wrap it in a module whose forward returns real numbers, e.g. their absolute values."
+        )
     if logits.dim() >= 1 and logits.shape[0] != items:
         raise OutputError(_wrong_rows(recorder, tuple(logits.shape), items))
     sides = [side for side in logits.shape[1:] if side != 1]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pellucid.errors import SettingError
+from pellucid.models.geometry import is_whole
 
 TEXTBOOK = tuple(row * 10 + column for row in range(4) for column in range(4))
 """0–3, 10–13, 20–23, 30–33: what `row * 10 + column` picks for a grid of four by four."""
@@ -30,7 +31,8 @@ def select_channels(spec: str | Sequence[int], maps: np.ndarray) -> tuple[int, .
         raise SettingError("maps", given=maps.shape, expected="the shape (channels, height, width)")
     count = len(maps)
     if not isinstance(spec, str):
-        return _present([int(channel) for channel in spec], count, given=list(spec))
+        numbers = _numbers(spec)
+        return _present(numbers, count, given=numbers)
     words = spec.strip().lower()
     if words == "all":
         return tuple(range(count))
@@ -46,6 +48,17 @@ def select_channels(spec: str | Sequence[int], maps: np.ndarray) -> tuple[int, .
     if words.startswith("top:"):
         return _most_active(words.removeprefix("top:").strip(), maps, given=spec)
     return _present(_listed(words, count, given=spec), count, given=spec)
+
+
+def _numbers(spec: Sequence[int]) -> list[int]:
+    try:
+        numbers = list(spec)
+    except TypeError:
+        raise SettingError("channels", given=spec, expected=_FORMS) from None
+    # A fraction or a flag would be taken for a number without a word.
+    if not all(is_whole(number) for number in numbers):
+        raise SettingError("channels", given=numbers, expected="whole numbers, as [3, 7, 12]")
+    return [int(number) for number in numbers]
 
 
 def _listed(words: str, count: int, *, given: str) -> list[int]:

@@ -4,7 +4,7 @@ It merges what methods ask for into shared passes, runs variants in batches and 
 counts what it spends, and leaves the model exactly as it was.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -126,6 +126,36 @@ def _forward(module: nn.Module, batch: Tensor, recorder: Recorder) -> Any:
             raise
         raise explained(module, batch, recorder, error, attempt) from error
     return output
+
+
+def values_of(module: nn.Module, batch: Tensor, names: Sequence[str]) -> tuple[dict[str, Tensor], Answer]:
+    """The values of some sites, and the answer, from one pass.
+
+    Raises:
+        SiteError: This pass does not come by a site.
+        OutputError: The output is no table of logits with one row per picture.
+    """
+    wanted = frozenset(names)
+    recorder, output = record(module, batch, wants=lambda name, *_: name in wanted)
+    return {name: recorder.value(name) for name in names}, read_answer(recorder, output, items=len(batch))
+
+
+def settle_norms(twin: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Give a network of our own the running statistics that some pictures have in it; its own are forgotten.
+
+    For the untrained twin of a model, never for the model itself: this changes it.
+    """
+    norms = [part for part in twin.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    norms = [part for part in norms if part.track_running_stats]
+    twin.eval()
+    for part in norms:
+        part.reset_running_stats()
+        part.momentum = None  # the mean over all batches
+        part.train()
+    with torch.no_grad():
+        for batch in batches if norms else ():
+            twin(batch.clone())
+    twin.eval()
 
 
 # -- replay
@@ -375,6 +405,42 @@ def _derivative(total: Tensor, inputs: list[Any], *, retain_graph: bool = False)
             raise
         said = " ".join(str(error).split())[:200]
         raise ModelError(f"no derivative can be taken through this model: {said}") from error
+
+
+def flow(module: nn.Module, batch: Tensor, *, earlier: str, later: str, weights: Tensor) -> Tensor:
+    """How the channels of one site feed weighted sums over a later one: gradient times activation between two sites.
+
+    Args:
+        module: The model.
+        batch: One prepared item.
+        earlier: A site.
+        later: A site that depends on it.
+        weights: (sums, channels, height, width): the weights of each sum over the later site's values.
+
+    Returns:
+        (sums, channels of the earlier site): slope of the sum times the value, added up over positions.
+
+    Raises:
+        MethodError: The later site does not depend on the earlier one.
+    """
+    names = (earlier, later)
+    with undisturbed(module) as untouched, torch.enable_grad(), _in_memory(module, batch):
+        recorder = Recorder(
+            module,
+            wants=lambda name, *_: name in names,
+            edges=True,
+            start=earlier,
+            live=True,
+            before_write=untouched.before_write,
+        )
+        _forward(module, batch.clone(), recorder)
+        value, reached = recorder.value(earlier).detach(), recorder.value(later)
+        found = []
+        for number, weight in enumerate(weights):
+            total = (reached * weight.to(reached.dtype)).sum()
+            slope = _slopes(total, batch, recorder, frozenset({earlier}), last=number == len(weights) - 1)[earlier]
+            found.append((slope * value)[0].flatten(1).sum(1))
+    return torch.stack(found)
 
 
 # -- probes

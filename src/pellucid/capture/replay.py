@@ -70,6 +70,19 @@ def without_channels(channels: Sequence[int]) -> Edit:
     return edit
 
 
+def without_one_channel_each(first: int) -> Edit:
+    """An edit for a batch of equal pictures: the first loses channel `first`, the second the next one, and so on."""
+
+    def edit(values: Tensor) -> Tensor:
+        rows = torch.arange(len(values), device=values.device)
+        channels = first + rows
+        inside = channels < values.shape[1]
+        values[rows[inside], channels[inside]] = 0
+        return values
+
+    return edit
+
+
 def shuffled_positions(generator: torch.Generator) -> Edit:
     """An edit that puts all positions of (batch, channels, positions …) into another order, one for all channels.
 

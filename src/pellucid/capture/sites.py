@@ -16,6 +16,7 @@ from pellucid.capture.operations import kind_of
 from pellucid.capture.receptive_field import ReceptiveField
 from pellucid.capture.statistics import Statistics
 from pellucid.errors import SettingError, SiteError, did_you_mean
+from pellucid.models.geometry import is_whole
 
 if TYPE_CHECKING:
     from pellucid.figures.mosaic import Grid
@@ -77,7 +78,7 @@ class Site:
 
     def grid(
         self,
-        channels: str | Sequence[int] = "top:16",
+        channels: str | Sequence[int] | None = None,
         *,
         rows: int = 4,
         columns: int = 4,
@@ -87,7 +88,8 @@ class Site:
         """Draw feature maps of this site as one picture.
 
         Args:
-            channels: `0-15`, `3,7,12`, `top:16` (by mean activation), `textbook`, `all`, or numbers.
+            channels: `0-15`, `3,7,12`, `top:16` (by mean activation), `textbook`, `all`, or numbers; unless given, as
+                many of the most active ones as the grid has places.
             rows: Rows of the grid.
             columns: Columns of the grid.
             scale: "map": each map from its own lowest to its own highest value; "shared": all maps on one scale.
@@ -97,15 +99,19 @@ class Site:
             A `Grid`; shows itself in a notebook, `.png()` gives bytes, `.save(path)` a file.
 
         Raises:
-            SettingError: The site has no feature maps or no such channels, or the item is out of range.
+            SettingError: The site has no feature maps or no such channels, the grid has too few places or none, or the
+                item is out of range.
             SiteError: The values were not kept.
         """
         from pellucid.capture.channels import select_channels
         from pellucid.figures.mosaic import feature_map_grid
 
+        for name, given in (("rows", rows), ("columns", columns)):
+            if not is_whole(given) or given < 1:
+                raise SettingError(name, given=given, expected="a whole number, 1 or more", hint="4 suits most")
         maps = self.maps(item)
-        chosen = select_channels(channels, maps)
-        if channels == "all":
+        chosen = select_channels(f"top:{rows * columns}" if channels is None else channels, maps)
+        if isinstance(channels, str) and channels.strip().lower() == "all":
             rows = max(rows, -(-len(chosen) // columns))
         return feature_map_grid(
             maps[list(chosen)],

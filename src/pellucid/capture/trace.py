@@ -14,7 +14,7 @@ from pellucid import archive
 from pellucid.capture import knowledge, passes
 from pellucid.capture.batches import as_batch
 from pellucid.capture.saving import array_of, row_of, site_of, tensor_of, word_of
-from pellucid.capture.sites import Site, select, select_all, select_one
+from pellucid.capture.sites import Site, select_all, select_one
 from pellucid.errors import ArchiveError, CapacityError, SettingError
 from pellucid.models.model import Model
 
@@ -143,7 +143,7 @@ class Trace:
     def __repr__(self) -> str:
         first, last = (self.sites[0].name, self.sites[-1].name) if self.sites else ("none", "none")
         size = f"keep={self.keep!r}, {self.nbytes / 1e6:.1f} MB"
-        return f"<Trace of {self.model}: {len(self)} sites, {first} … {last}, {size}>"
+        return f"<Trace of {self.model}: {len(self)} site{'s' * (len(self) != 1)}, {first} … {last}, {size}>"
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{word}</th>" for word in ("site", "operation", "shape", "sees, px", "multiply-adds"))
@@ -229,9 +229,10 @@ def size_of(sites: Sequence[Site], *, items: int) -> int:
 def _check_size(sites: Sequence[Site], *, items: int, limit: int) -> None:
     wanted = size_of(sites, items=items)
     if wanted > limit:
+        fewer = "trace fewer pictures, " if items > 1 else ""
         raise CapacityError(
-            f"the values of {len(sites)} sites for {items} picture{'s' if items > 1 else ''} take {_size(wanted)}, "
-            f"more than the limit of {_size(limit)}; choose sites (sites='kind:conv'), trace fewer pictures, use "
+            f"the values of {len(sites)} site{'s' * (len(sites) != 1)} for {items} picture{'s' * (items > 1)} take "
+            f"{_size(wanted)}, more than the limit of {_size(limit)}; choose sites (sites='kind:conv'), {fewer}use "
             "keep='statistics', or raise limit."
         )
 
@@ -240,7 +241,7 @@ def _size(count: int) -> str:
     for unit, word in ((1e9, "GB"), (1e6, "MB")):
         if count >= unit:
             return f"{count / unit:.2f} {word}"
-    return f"{count / 1e3:.1f} kB"
+    return f"{count / 1e3:.1f} kB" if count >= 1000 else f"{count} byte{'s' * (count != 1)}"
 
 
-__all__ = ["LIMIT", "Keep", "Trace", "select", "size_of", "trace"]
+__all__ = ["LIMIT", "Keep", "Trace", "size_of", "trace"]

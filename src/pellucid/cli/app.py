@@ -10,6 +10,7 @@ from pellucid.cli.demo import demo
 from pellucid.cli.doctor import doctor
 from pellucid.cli.expanding import expanded
 from pellucid.cli.explain import explain
+from pellucid.cli.filters import filters
 from pellucid.cli.listing import list_names
 from pellucid.cli.maps import maps
 from pellucid.cli.report import report
@@ -29,6 +30,7 @@ for _name, _command in (
     ("demo", demo),
     ("explain", explain),
     ("maps", maps),
+    ("filters", filters),
     ("trace", trace),
     ("compare", compare),
     ("report", report),

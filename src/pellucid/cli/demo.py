@@ -38,6 +38,7 @@ def demo(
     base = None if bundle is None else writable_base(bundle, option="--bundle")
 
     from pellucid.inputs.reading import read
+    from pellucid.insights.probe_pictures import drawn_pictures
     from pellucid.models.loading import load
     from pellucid.models.recipes.drawings import draw, pure
     from pellucid.pages.bundle import make_bundle
@@ -46,7 +47,7 @@ def demo(
     model = load("animals")
     cat = replace(read(draw(_SEED, pure("cat")).pixels), name="a drawn cat")
     with talk.progress("demo") as report:
-        made = make_bundle(model, cat, command="pellucid demo", progress=report)
+        made = make_bundle(model, cat, probe=drawn_pictures(), command="pellucid demo", progress=report)
     write_page(made, place, lang=lang.value)
     if base is not None:
         talk.say(f"saved: {made.save(base)}")

@@ -1,7 +1,7 @@
 """`pellucid explain`: why a model gave an answer, as a page, as pictures, as saved numbers."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pellucid.cli import streams
-from pellucid.cli.loading import ModelName, ModelOptions, Preparation, loaded, pictured
+from pellucid.cli.loading import ModelName, ModelOptions, Preparation, loaded, pictured, probed
 from pellucid.cli.places import for_each, for_methods
 from pellucid.cli.talking import Talk
+from pellucid.cli.wording import told
 from pellucid.errors import PellucidError, SettingError
 
 if TYPE_CHECKING:
     from pellucid.inputs.image import Image
+    from pellucid.insights.probe_pictures import ProbePictures
     from pellucid.methods.explanation import Explanation
     from pellucid.models.model import Model
 
 _SHOWN = 5
+_USUAL = ("grad-cam",)
+"""What explains where no page is wanted and no method was named."""
 
 
 class Language(StrEnum):
@@ -40,6 +44,17 @@ BundleOption = Annotated[
     ),
 ]
 SeedOption = Annotated[int, typer.Option(metavar="N", help="For every random draw.")]
+
+
+ProbeOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Measure form and class along the depth on the pictures of a folder, 64 or more; folders in it are "
+        "classes. `drawings` takes pellucid's own drawings.",
+        show_default="left out, since it takes minutes",
+    ),
+]
 
 
 def explain(
@@ -64,7 +79,7 @@ def explain(
             metavar="TEXT",
             help="A method, as grad-cam or 'integrated-gradients(steps=100)'; may be repeated; "
             "see `pellucid list methods`.",
-            show_default="three for a page, else grad-cam",
+            show_default="three for a page, else grad-cam; one that does not apply is left out",
         ),
     ] = None,
     target: Annotated[
@@ -87,6 +102,7 @@ def explain(
     original: Annotated[
         bool, typer.Option("--original", help="Draw the PNG over the picture as it was, not as the model sees it.")
     ] = False,
+    probe: ProbeOption = None,
     using: ModelOptions,
     preparation: Preparation,
     talk: Talk,
@@ -98,18 +114,20 @@ def explain(
     nothing_named = all(given is None for given in (output, png, save, bundle)) and not talk.as_json
     places = _places(pictures, output, png, save, bundle, page_anyway=nothing_named)
 
-    from pellucid.methods.catalogue import method_from, name_of
+    from pellucid.methods.catalogue import method_from
     from pellucid.methods.targets import check
+    from pellucid.pages.bundle import METHODS
 
-    methods = method or _usual_methods(page=places[0].wants_bundle)
-    names = [name_of(method_from(text)) for text in methods]
+    for text in method or ():
+        method_from(text)
     check(target)
+    probing = None if probe is None or not places[0].wants_bundle else probed(probe, talk=talk)
     known = loaded(model, using=using, preparation=preparation, talk=talk)
 
     results: list[dict[str, Any]] = []
     failed = 0
     with talk.progress("explaining") as report:
-        steps = len(methods) + 2
+        steps = len(method or METHODS) + 2
         for number, (picture, place) in enumerate(zip(pictures, places, strict=True)):
 
             def step(done: int, total: int, before: int = number * steps) -> None:
@@ -117,18 +135,23 @@ def explain(
 
             try:
                 image, remark = pictured(picture, known, talk=talk)
-                found = _explanations(known, image, methods, target, seed, remark, place, lang, report=step)
+                found, left_out = _explanations(
+                    known, image, method, target, seed, remark, place, lang, probing, report=step
+                )
             except PellucidError as error:
                 # A wrong word on the command line is wrong for every picture.
                 if len(pictures) == 1 or error.exit_code != 1:
                     raise
                 failed += 1
-                named = Path(picture).name in str(error)
-                streams.say(f"error: {error}" if named else f"error: {picture}: {error}")
-                results.append({"picture": Path(picture).name, "error": streams.plain(str(error))})
+                message = told(error)
+                named = Path(picture).name in message
+                streams.say(f"error: {message}" if named else f"error: {picture}: {message}")
+                results.append({"picture": Path(picture).name, "error": streams.plain(message)})
                 continue
-            files = _write(found, names, place, image if original else None)
-            results.append(_result(known, image, found, remark, [*place.made_with_the_bundle, *files]))
+            files = _write(found, place, image if original else None)
+            results.append(_result(known, image, found, left_out, remark, [*place.made_with_the_bundle, *files]))
+            for name, reason in left_out.items():
+                talk.say(f"note: {image.name}: {name} was left out: {reason}")
             talk.say(f"{image.name}: {_answer(known, found[0])}")
             if not talk.as_json:
                 for file in results[-1]["files"]:
@@ -137,7 +160,8 @@ def explain(
         streams.put_json({"pellucid": "explanations", "model": known.name, "pictures": results})
     if failed:
         streams.say(f"{failed} of {len(pictures)} pictures failed, {len(pictures) - failed} done")
-    return 0 if not failed else 1 if failed == len(pictures) else 3
+    skipped = bool(probing and probing.skipped)
+    return 1 if failed == len(pictures) else 3 if failed or skipped else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,38 +210,44 @@ def _places(
     ]
 
 
-def _usual_methods(*, page: bool) -> list[str]:
-    from pellucid.pages.bundle import METHODS
-
-    return list(METHODS) if page else ["grad-cam"]
-
-
 def _explanations(
     model: "Model",
     image: "Image",
-    methods: Sequence[str],
+    methods: list[str] | None,
     target: str,
     seed: int,
     remark: str | None,
     place: _Place,
     lang: Language,
+    probe: "ProbePictures | None",
     *,
     report: Callable[[int, int], None],
-) -> list["Explanation"]:
-    if not place.wants_bundle:
+) -> tuple[list["Explanation"], dict[str, str]]:
+    """The explanations by the named methods or the usual ones, and why some of the usual ones were left out."""
+    if not place.wants_bundle and methods:
         from pellucid.methods.explaining import explain_many
 
-        return list(explain_many(model, [image], methods=list(methods), targets=[target], seed=seed, progress=report))
+        made = explain_many(model, [image], methods=methods, targets=[target], seed=seed, progress=report)
+        return list(made), {}
+    if not place.wants_bundle:
+        from pellucid.methods.usual import explain_usual
+
+        usual = explain_usual(model, image, methods=_USUAL, target=target, seed=seed)
+        report(1, 1)
+        return list(usual.explanations), dict(usual.left_out)
     from pellucid.pages.bundle import make_bundle
     from pellucid.pages.page import write_page
 
-    words = ["pellucid", "explain", model.source, image.name, *(f"--method={text}" for text in methods)]
+    words = ["pellucid", "explain", model.source, image.name, *(f"--method={text}" for text in methods or ())]
+    if probe is not None:
+        words.append(f"--probe={probe.name}")
     bundle = make_bundle(
         model,
         image,
-        methods=list(methods),
+        methods=methods or None,
         target=target,
         seed=seed,
+        probe=probe,
         remark=remark,
         command=shlex.join([*words, f"--target={target}", f"--seed={seed}"]),
         progress=report,
@@ -226,13 +256,12 @@ def _explanations(
         write_page(bundle, place.page, lang=lang.value)
     if place.bundle is not None:
         bundle.save(place.bundle)
-    return list(bundle.explanations)
+    return list(bundle.explanations), {row["method"]: row["reason"] for row in bundle.record["methods_left_out"]}
 
 
-def _write(
-    explanations: Sequence["Explanation"], names: Sequence[str], place: _Place, original: "Image | None"
-) -> list[Path]:
+def _write(explanations: Sequence["Explanation"], place: _Place, original: "Image | None") -> list[Path]:
     files = []
+    names = [each.method for each in explanations]
     if place.png is not None:
         for path, found in zip(for_methods(place.png, names), explanations, strict=True):
             title = f"{found.method}: {found.target.text}"
@@ -244,7 +273,12 @@ def _write(
 
 
 def _result(
-    model: "Model", image: "Image", found: Sequence["Explanation"], remark: str | None, files: Sequence[Path]
+    model: "Model",
+    image: "Image",
+    found: Sequence["Explanation"],
+    left_out: Mapping[str, str],
+    remark: str | None,
+    files: Sequence[Path],
 ) -> dict[str, Any]:
     best = sorted(range(len(found[0].logits)), key=lambda index: -float(found[0].logits[index]))[:_SHOWN]
     return {
@@ -254,6 +288,7 @@ def _result(
             {"class": index, "name": model.class_name(index), "logit": float(found[0].logits[index])} for index in best
         ],
         "explanations": [explanation.to_record()[0] for explanation in found],
+        "left_out": [{"method": name, "reason": reason} for name, reason in left_out.items()],
         "remark": remark,
         "files": [str(file) for file in files],
         "error": None,

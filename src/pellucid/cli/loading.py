@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pellucid.cli.streams import say
 from pellucid.cli.talking import Talk
 from pellucid.errors import SettingError
 
 if TYPE_CHECKING:
     from pellucid.inputs.image import Image
+    from pellucid.insights.probe_pictures import ProbePictures
     from pellucid.models.model import Model
     from pellucid.models.preprocessing import Preprocessing
 
@@ -198,6 +200,22 @@ def pictured(name: str, model: "Model", *, talk: Talk) -> tuple["Image", str | N
     return image, remark
 
 
+def probed(given: str, *, talk: Talk) -> "ProbePictures":
+    """The pictures on which a network is measured along its depth; what could not be read is told, and passed over.
+
+    Raises:
+        InputError: There is no such folder, or no picture in it can be read.
+    """
+    from pellucid.insights.probe_pictures import probe_from
+
+    found = probe_from(given)
+    for reason in found.skipped:
+        say(f"skipped: {reason}")
+    total = len(found.images) + len(found.skipped)
+    talk.say(f"probe set: {len(found.images)} of {total} pictures of {found.name}")
+    return found
+
+
 def _changed(known: "Preprocessing", said: dict[str, Any]) -> "Preprocessing":
     flags = ", ".join("value-scale" if name == "scale" else name for name in said)
     return replace(known, **said, source=f"flags for {flags}; the rest: {known.source}")
@@ -208,7 +226,7 @@ def _size(name: str, text: str) -> int | tuple[int, int] | None:
     if words == "none":
         return None
     found = re.fullmatch(r"([0-9]{1,6})(?:[x×]([0-9]{1,6}))?", words)
-    if found is None:
+    if found is None or not all(int(side) for side in found.groups() if side is not None):
         raise SettingError(f"--{name}", given=text, expected="a side as 256, height x width as 256x256, or none")
     return int(found[1]) if found[2] is None else (int(found[1]), int(found[2]))
 

@@ -15,6 +15,7 @@ from typing import NoReturn
 import typer
 
 from pellucid.cli import streams
+from pellucid.cli.wording import told
 from pellucid.errors import PellucidError
 
 INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143
@@ -81,7 +82,7 @@ def run(arguments: Sequence[str]) -> int:
 def explain_failure(error: Exception) -> int:
     """Tell an error in one line, and return the exit code that belongs to it."""
     if isinstance(error, PellucidError):
-        streams.say(f"error: {error}")
+        streams.say(f"error: {told(error)}")
         return error.exit_code
     if isinstance(error, _click_exception()):
         streams.say(f"error: {_usage(error)}")
@@ -105,6 +106,8 @@ def _click_exception() -> type[Exception]:
 
 def _usage(error: Exception) -> str:
     message = str(error.format_message()) if hasattr(error, "format_message") else str(error)
+    # Some versions of typer say which Python error a wrong word of a list of words was.
+    message = message.replace("Value error, ", "")
     context = getattr(error, "ctx", None)
     path = getattr(context, "command_path", "pellucid")
     return f"{message.rstrip('.') if not message.endswith('?') else message} (see {path} --help)."

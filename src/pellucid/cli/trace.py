@@ -109,8 +109,12 @@ def _size(model: "Model", tensor: object, site: list[str] | None, keep: Keep) ->
     chosen = list(facts.sites) if site is None else select_all(site, facts.sites, facts.aliases)
     megabytes = size_of(chosen, items=len(tensor)) / 1e6
     if keep is Keep.values:
-        return f"keeping the values of {len(chosen)} sites: {megabytes:.1f} MB"
-    return f"{len(facts.sites)} sites; no values are kept (with --keep values: {megabytes:.1f} MB)"
+        return f"keeping the values of {_sites(len(chosen))}: {megabytes:.1f} MB"
+    return f"{_sites(len(facts.sites))}; no values are kept (with --keep values: {megabytes:.1f} MB)"
+
+
+def _sites(count: int) -> str:
+    return f"{count} site{'s' * (count != 1)}"
 
 
 _COLUMNS = (
@@ -148,4 +152,4 @@ def _row(site: "Site") -> list[str]:
 def _summary(found: "Trace") -> str:
     bad = found.not_finite
     warning = "" if bad is None else f"; the first site with NaN or infinity is {bad.name}"
-    return f"{len(found)} sites, {found.multiply_adds:,} multiply-adds, {found.seconds * 1000:.0f} ms{warning}"
+    return f"{_sites(len(found))}, {found.multiply_adds:,} multiply-adds, {found.seconds * 1000:.0f} ms{warning}"

@@ -61,10 +61,6 @@ class Grid:
         """The drawing with its legend, as PNG."""
         return png.indexed(self.canvas, palette("sequential"))
 
-    def map_png(self, position: int) -> bytes:
-        """One map alone, a pixel for each value: for a page, which enlarges it and sets its number in text."""
-        return png.indexed(self.entries[position], palette("sequential"))
-
     def save(self, path: str | Path) -> Path:
         """Write the drawing (`.png`), or its numbers (`.npz`: `maps`, `channels`).
 

@@ -68,6 +68,8 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     if found is None:  # the twin went away in between
         raise InputError(_missing(Path(path)))
     if stat.S_ISDIR(found.st_mode):
+        if not os.access(given, os.R_OK | os.X_OK):
+            raise InputError(_unreadable(given, PermissionError()))
         raise InputError(f"{quoted(given)} is a folder, expected a picture{_picture_in(Path(given))}")
     if not stat.S_ISREG(found.st_mode):
         # Opening a pipe would wait for ever, and a device may have no end.

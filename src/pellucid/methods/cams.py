@@ -1,5 +1,6 @@
 """Class activation maps: weighted sums of the feature maps of one site."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -70,7 +71,7 @@ class GradCAM:
         attention = next((site for site in facts.sites if site.kind == "attention"), None)
         found = facts.last_maps()
         if attention is not None or found is None:
-            why = f"{attention.name!r} is attention" if attention else "no maps larger than 1×1 before the class layer"
+            why = f"{attention.name!r} is attention" if attention else _missing(facts)
             maps = [site for site in facts.sites if site.name in facts.channels_first()]
             way_out = f", or name a site: grad-cam(site={maps[-1].name})" if maps else ""
             raise MethodError(
@@ -78,6 +79,15 @@ class GradCAM:
                 f"{way_out}."
             )
         return found
+
+
+def _missing(facts: Facts) -> str:
+    """Why no site offers itself: there are no maps, or the last ones do not say which of their axes holds channels."""
+    before = itertools.takewhile(lambda site: site.name != facts.class_site, facts.sites)
+    unknown = [s for s in before if s.is_map and s.name not in facts.channels_first() and min(s.shape[1:3]) > 1]
+    if unknown:
+        return f"which axis of {unknown[-1].name!r} holds the channels is not known"
+    return "no maps larger than 1×1 before the class layer"
 
 
 def _no_evidence(raw: Float[Tensor, "height width"], *, cut: bool) -> str:

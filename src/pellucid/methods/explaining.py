@@ -17,7 +17,7 @@ from pellucid.inputs.image import Image
 from pellucid.methods.catalogue import method_from
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.finishing import Batch, versions
-from pellucid.methods.sharing import Room, explained
+from pellucid.methods.sharing import ITEMS, Room, explained
 from pellucid.methods.targets import check
 from pellucid.models.loading import load
 from pellucid.models.model import Model
@@ -67,7 +67,7 @@ def explain_many(
     methods: Sequence[str | Method],
     targets: Sequence[str] = ("top:1",),
     seed: int = 0,
-    batch_size: int = 16,
+    batch_size: int = ITEMS,
     progress: Progress | None = None,
 ) -> Iterator[Explanation]:
     """Explain every input by every method for every target; passes are shared, and results stream.
@@ -91,7 +91,7 @@ def explain_many(
     """
     if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
         raise SettingError(
-            "batch_size", given=batch_size, expected="a whole number, 1 or more", hint="16 suits most machines"
+            "batch_size", given=batch_size, expected="a whole number, 1 or more", hint=f"{ITEMS} suits most machines"
         )
     for name, given in (("methods", methods), ("targets", targets)):
         if isinstance(given, str) or not isinstance(given, Sequence) or not given:

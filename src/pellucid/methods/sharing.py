@@ -18,6 +18,9 @@ from pellucid.methods.finishing import Batch, finished
 from pellucid.methods.parts import Cost
 from pellucid.methods.targets import Resolved, places_of, resolve
 
+ITEMS = 16
+"""Most items in one pass, unless the user says so; suits most machines."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Room:

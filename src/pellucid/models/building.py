@@ -12,11 +12,10 @@ from pellucid.models.bundled import load_bundled
 from pellucid.models.checkpoints import Weights
 from pellucid.models.preprocessing import Preprocessing
 from pellucid.models.python_files import build_from_file
+from pellucid.models.seed import SIDE, assumed_for_seed, size_of
 from pellucid.models.sources import SEED, Source
 from pellucid.models.unwrapping import unwrapped
 from pellucid.models.xai_cnn import XAI
-
-_SEED_SIDE = 100
 
 
 def from_module(module: nn.Module) -> Architecture:
@@ -102,18 +101,11 @@ def _bundled(name: str) -> Architecture:
 
 def _seed(weights: Weights | None, num_classes: int | None) -> Architecture:
     """The seed network at the size that its weights have."""
-    width, classes = 64, num_classes or 2
-    if weights is not None:
-        # Under any prefix, so by how the names end.
-        first = [tensor for name, tensor in weights.state.items() if name.endswith("features.0.weight")]
-        last = [tensor for name, tensor in weights.state.items() if name.endswith("classifier.5.bias")]
-        if first and first[0].ndim == 4 and last and last[0].ndim == 1:
-            width = first[0].shape[0]
-            classes = num_classes or last[0].shape[0]
+    size = None if weights is None else size_of({name: tensor.shape for name, tensor in weights.state.items()})
+    width, classes = size or (64, 2)
+    classes = num_classes or classes
     with kept_random_state():
         module = XAI(num_classes=classes, width=width).eval()
-    side = replace(Preprocessing.assumed(), resize=_SEED_SIDE, crop=_SEED_SIDE)
-    note = f"the seed network was made for pictures of {_SEED_SIDE}×{_SEED_SIDE}; the rest was assumed: "
-    return Architecture(
-        module=module, name=SEED, source=SEED, preprocessing=side, outputs=classes, notes=(note + side.describe(),)
-    )
+    prepared = assumed_for_seed()
+    note = f"the seed network was made for pictures of {SIDE}×{SIDE}; the rest was assumed: {prepared.describe()}"
+    return Architecture(module=module, name=SEED, source=SEED, preprocessing=prepared, outputs=classes, notes=(note,))

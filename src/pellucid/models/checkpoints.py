@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from pellucid.errors import CheckpointError
+from pellucid.errors import CheckpointError, with_article
 from pellucid.models.file_kinds import kind_of
 from pellucid.models.python_files import refuse_untrusted
 
@@ -157,11 +157,9 @@ def _found_in(read: tuple[object, tuple[str, ...]], file: str) -> Weights:
         return Weights(file=file, state=_tensors(content.state_dict()), module=content, notes=notes)
     state = _tensors(content) if isinstance(content, Mapping) else {}
     if not isinstance(content, Mapping) or not state:
-        found = (
-            f"a dict with {', '.join(map(str, list(content)[:6]))}"
-            if isinstance(content, Mapping)
-            else type(content).__name__
-        )
+        found = with_article(type(content).__name__)
+        if isinstance(content, Mapping):
+            found = f"a dict with {', '.join(map(str, list(content)[:6]))}" if content else "an empty dict"
         raise CheckpointError(f"{file} holds {found}, expected tensors by name; save model.state_dict().")
     skipped = [str(key) for key in content if str(key) not in state]
     if skipped:

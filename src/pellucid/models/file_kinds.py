@@ -68,6 +68,8 @@ def _head(path: Path) -> tuple[bytes, int]:
         with path.open("rb") as file:
             head = file.read(512)
         size = path.stat().st_size
+    except CheckpointError:
+        raise
     except FileNotFoundError as error:
         try:
             beside = [entry.name for entry in path.parent.iterdir()][:1000]

@@ -18,6 +18,7 @@ from pellucid.models.fitting import fit
 from pellucid.models.labels import class_names_of
 from pellucid.models.model import Model
 from pellucid.models.preprocessing import Preprocessing
+from pellucid.models.seed import assumed_for, note_on_twin
 from pellucid.models.sources import RANDOM, SEED, Source, forms, parse
 from pellucid.models.unwrapping import first_not_finite, unwrapped
 
@@ -142,8 +143,9 @@ def _from_file(file: Path, architecture: object | None, *, trust: bool, num_clas
     read = read_weights(file, trust=trust)
     if architecture is None:
         if read.module is None:
+            count = len(read.state)
             raise CheckpointError(
-                f"{file.name} holds {len(read.state)} tensors but not the network they belong to; give the "
+                f"{file.name} holds {count} tensor{'s' * (count != 1)} but not the network they belong to; give the "
                 "architecture: a module, 'torchvision/NAME', 'timm/NAME', 'xai' or 'net.py:build'."
             )
         module, notes = unwrapped(read.module)
@@ -205,13 +207,11 @@ def _finished(
     place: torch.device | None,
 ) -> Model:
     """The model, on its device, with what was assumed said in its notes."""
-    notes = built.notes
+    notes = built.notes + (note_on_twin(built.module) if built.preprocessing is None else ())
     names = built.class_names if class_names is None else _named(class_names, built.outputs)
     if preprocessing is None and built.preprocessing is None:
-        preprocessing = Preprocessing.assumed()
-        notes += (
-            f"nothing says how pictures are prepared for this model, so it was assumed: {preprocessing.describe()}",
-        )
+        preprocessing, note = assumed_for(built.module)
+        notes += (note,)
     elif preprocessing is None:
         preprocessing = built.preprocessing
     elif built.preprocessing is not None and _values(preprocessing) != _values(built.preprocessing):

@@ -10,7 +10,7 @@ from types import ModuleType
 from torch import nn
 
 from pellucid.archive import digest
-from pellucid.errors import ModelError, UntrustedModelError, did_you_mean
+from pellucid.errors import ModelError, UntrustedModelError, did_you_mean, with_article
 
 
 def refuse_untrusted(file: str, *, reason: str, sha256: str) -> UntrustedModelError:
@@ -63,7 +63,8 @@ def build_from_file(path: Path, name: str, *, trust: bool) -> nn.Module:
         if isinstance(builder, nn.Module):
             return builder
         if not callable(builder):
-            raise ModelError(f"{shown} is a {type(builder).__name__}, expected a callable that returns an nn.Module.")
+            found = with_article(type(builder).__name__)
+            raise ModelError(f"{shown} is {found}, expected a callable that returns an nn.Module.")
         try:
             inspect.signature(builder).bind()
         except TypeError as error:
@@ -77,7 +78,7 @@ def build_from_file(path: Path, name: str, *, trust: bool) -> nn.Module:
         except (Exception, SystemExit) as error:
             raise ModelError(f"{shown} failed: {_one_line(error)}.") from error
     if not isinstance(built, nn.Module):
-        raise ModelError(f"{shown} returned a {type(built).__name__}, expected an nn.Module.")
+        raise ModelError(f"{shown} returned {with_article(type(built).__name__)}, expected an nn.Module.")
     return built
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pellucid.pages.bundle import Bundle
-from pellucid.pages.naming import score_word
+from pellucid.pages.bundle import METHODS, Bundle
+from pellucid.pages.naming import method_name, score_word
 from pellucid.pages.words import Catalogue, Segment, percent, shortened
 
 Sentence = tuple[Segment, ...]
@@ -41,6 +41,8 @@ def assumed_view(bundle: Bundle, words: Catalogue) -> list[dict[str, Any]]:
         rows.insert(1, ("nothing", said, []))
     if not assumed["class_names"]:
         rows.append(("names", [words.say("assumed.no_names")], []))
+    if record["methods_left_out"]:
+        rows.insert(1, ("methods", _methods(bundle, words), []))
     if record["maps_left_out"]:
         rows.append(("left_out", [words.say("assumed.left_out", count=record["maps_left_out"])], []))
     loading = [shortened(note, longest=600) for note in model["notes"]]
@@ -53,6 +55,16 @@ def assumed_view(bundle: Bundle, words: Catalogue) -> list[dict[str, Any]]:
     return [
         {"label": words.text(f"assumed.label.{key}"), "sentences": said, "notes": notes} for key, said, notes in rows
     ]
+
+
+def _methods(bundle: Bundle, words: Catalogue) -> list[Sentence]:
+    """Which of the usual methods do not apply to the network, why, and what stands in for them."""
+    said = []
+    for row in bundle.record["methods_left_out"]:
+        reason = shortened(row["reason"], longest=400)
+        said.append(words.say("assumed.methods", method=method_name(row["method"], words), reason=reason))
+    instead = [each.method for each in bundle.explanations if each.method not in METHODS]
+    return said + [words.say("assumed.instead", method=method_name(method, words)) for method in instead]
 
 
 def _card(card: Mapping[str, Any], words: Catalogue) -> list[Sentence]:

@@ -4,6 +4,7 @@ The same bundle feeds the page, the app and the notebook. It is made by a trace 
 a model itself.
 """
 
+import contextlib
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -16,13 +17,18 @@ import PIL.Image
 
 from pellucid import archive
 from pellucid.capture.trace import trace
-from pellucid.errors import ArchiveError, SettingError
+from pellucid.errors import ArchiveError, MethodError, SettingError
 from pellucid.inputs.image import Image
+from pellucid.insights.depth import along_depth
+from pellucid.insights.path import path_of_decision
+from pellucid.insights.probe_pictures import ProbePictures
 from pellucid.methods.explaining import explain_many, versions
 from pellucid.methods.explanation import Explanation
+from pellucid.methods.usual import explain_usual
 from pellucid.models.geometry import Geometry
 from pellucid.models.model import Model
 from pellucid.pages.choosing import sites_to_show
+from pellucid.pages.findings import depth_part, path_part
 from pellucid.pages.maps import drawn_maps
 from pellucid.pages.measuring import answer_record, card_summary, input_record
 from pellucid.pages.words import cleaned
@@ -30,11 +36,15 @@ from pellucid.pages.words import cleaned
 VERSION = 1
 METHODS = ("grad-cam", "integrated-gradients", "guided-backpropagation")
 _LONGEST_PICTURE = 640
+_PROBE_STEPS = 20
+"""Of the progress, how many steps a probe set takes."""
 
 # An absolute folder at the start of a word or of a value in it: `/home/me/`, `--to=~/`, `net@C:\\nets\\`.
 _FOLDERS = re.compile(r"(^|[=@,])(?:~[^/\\]*|[A-Za-z]:)?[/\\](?:[^/\\]*[/\\])*")
 
-_PARTS = ("model", "picture", "input", "answer", "sites", "maps", "explanations", "assumed", "versions")
+_PARTS = (
+    "model", "picture", "input", "answer", "sites", "maps", "explanations", "methods_left_out", "assumed", "versions",
+)  # fmt: skip
 
 Progress = Callable[[int, int], None]
 
@@ -115,18 +125,20 @@ class Bundle:
         megabytes = sum(array.nbytes for array in self.arrays.values()) / 1e6
         methods = ", ".join(record["method"] for record in self.record["explanations"])
         name, model = self.record["picture"]["name"], self.record["model"]["name"]
-        return f"<Bundle of {name!r} in {model!r}: {len(self.record['sites'])} sites, {methods}, {megabytes:.1f} MB>"
+        count = len(self.record["sites"])
+        return f"<Bundle of {name!r} in {model!r}: {count} site{'s' * (count != 1)}, {methods}, {megabytes:.1f} MB>"
 
 
 def make_bundle(
     model: Model,
     image: Image,
     *,
-    methods: Sequence[str] = METHODS,
+    methods: Sequence[str] | None = None,
     target: str = "top:1",
     sites: Sequence[str] | None = None,
     channels: str | Sequence[int] = "top:8",
     seed: int = 0,
+    probe: ProbePictures | None = None,
     remark: str | None = None,
     command: str | None = None,
     progress: Progress | None = None,
@@ -136,11 +148,14 @@ def make_bundle(
     Args:
         model: The model; it is left exactly as it was.
         image: The picture.
-        methods: Methods by name or in text form, one or more.
+        methods: Methods by name or in text form, one or more; a method that does not apply to the model is an error.
+            None takes those of `METHODS` that apply, with `saliency` where too few do; the bundle says what was left
+            out and why.
         target: What to explain.
         sites: Selectors of the sites whose feature maps are shown; up to five over the whole depth unless given.
         channels: Which of their channels; `top:8` means the eight that vary most away from the border.
         seed: For every random draw.
+        probe: Pictures on which form and class along the depth are measured; None leaves that out.
         remark: What a reader should know about this picture before anything else, e.g. that it is unlike the
             training pictures.
         command: The command that made the page, for its foot; folders are left out.
@@ -150,9 +165,10 @@ def make_bundle(
         InputError, ModelError, MethodError, TargetError, SiteError: Something cannot be used; says what to do.
         SettingError: No method, or channels that a site does not have.
     """
-    if isinstance(methods, str) or not methods:
+    if methods is not None and (isinstance(methods, str) or not methods):
         raise SettingError("methods", given=methods, expected="a list with at least one method", hint=f"e.g. {METHODS}")
-    steps = len(methods) + 2
+    before = len(METHODS if methods is None else methods) + 2
+    steps = before + 1 + (0 if probe is None else _PROBE_STEPS)
 
     def done(step: int) -> None:
         if progress is not None:
@@ -163,12 +179,21 @@ def make_bundle(
     chosen = sites_to_show(whole.sites) if sites is None else [site.name for site in whole.select(*sites)]
     detailed = trace(model, image, sites=chosen)
     done(2)
-    explanations = []
-    for explanation in explain_many(model, [image], methods=list(methods), targets=[target], seed=seed):
-        explanations.append(explanation)
-        done(2 + len(explanations))
+    explanations: list[Explanation] = []
+    left_out: Mapping[str, str] = {}
+    if methods is None:
+        usual = explain_usual(model, image, methods=METHODS, target=target, seed=seed)
+        explanations, left_out = list(usual.explanations), usual.left_out
+        done(before)
+    else:
+        for explanation in explain_many(model, [image], methods=list(methods), targets=[target], seed=seed):
+            explanations.append(explanation)
+            done(2 + len(explanations))
 
     maps, arrays, fewer = drawn_maps(detailed, chosen, channels)
+    found = _findings(model, image, target=target, probe=probe, seed=seed, done=lambda step: done(before + step))
+    for _, more in found.values():
+        arrays |= more
     arrays["original"] = _reduced(image)
     arrays["prepared"] = np.ascontiguousarray(model.preprocessing.pixels(image))
     records = []
@@ -215,6 +240,8 @@ def make_bundle(
         "maps": maps,
         "maps_left_out": fewer,
         "explanations": records,
+        **{name: kept for name, (kept, _) in found.items()},
+        "methods_left_out": [{"method": name, "reason": reason} for name, reason in left_out.items()],
         "assumed": {
             "target": target,
             "seed": seed,
@@ -228,6 +255,38 @@ def make_bundle(
         "versions": versions(),
     }
     return Bundle(record=_as_record(record), arrays=arrays)
+
+
+def _findings(
+    model: Model,
+    image: Image,
+    *,
+    target: str,
+    probe: ProbePictures | None,
+    seed: int,
+    done: Callable[[int], None],
+) -> dict[str, tuple[dict[str, Any], dict[str, np.ndarray]]]:
+    """What insights find out, by name; what does not apply to the model or the target is left out."""
+    found = {}
+    if not target.startswith("unit:"):
+        # A model without positions, such as one that reads patches, has no path through feature maps.
+        with contextlib.suppress(MethodError):
+            path = path_of_decision(model, image, target=target)
+            if path.sites:
+                found["path"] = path_part(path)
+    done(1)
+    if probe is not None:
+        depth = along_depth(
+            model,
+            probe.images,
+            labels=probe.labels,
+            shown=image,
+            source=probe.source,
+            seed=seed,
+            progress=lambda step, steps: done(1 + step * _PROBE_STEPS // steps),
+        )
+        found["depth"] = depth_part(depth)
+    return found
 
 
 def _reduced(image: Image) -> np.ndarray:

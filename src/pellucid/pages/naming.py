@@ -24,6 +24,11 @@ def class_name(row: Mapping[str, Any], words: Catalogue, *, form: str = "softmax
     return words.text(key, index=str(row["index"])) if name is None else shortened(name)
 
 
+def method_name(method: str, words: Catalogue) -> str:
+    """A method as a page names it; by its own name where the catalogue does not know it."""
+    return words.text(f"method.{method}") if words.has(f"method.{method}") else shortened(method)
+
+
 def subject(bundle: Bundle, words: Catalogue) -> str:
     """What is explained, by a name that fits into a title."""
     target = bundle.explanations[0].target

@@ -9,9 +9,10 @@ from torch import nn
 from pellucid.errors import SettingError
 from pellucid.inputs.image import Image
 from pellucid.inputs.reading import read
+from pellucid.insights.probe_pictures import ProbePictures, probe_from
 from pellucid.models.loading import load
 from pellucid.models.model import Model
-from pellucid.pages.bundle import METHODS, Progress, make_bundle
+from pellucid.pages.bundle import Progress, make_bundle
 from pellucid.pages.page import write_page
 from pellucid.pages.words import Catalogue
 
@@ -21,10 +22,11 @@ def report(
     input: Any,
     *,
     to: str | Path,
-    methods: Sequence[str] = METHODS,
+    methods: Sequence[str] | None = None,
     target: str = "top:1",
     lang: str = "en",
     seed: int = 0,
+    probe: str | Path | ProbePictures | None = None,
     remark: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -34,10 +36,13 @@ def report(
         model: A `Model`, an `nn.Module`, or what `pellucid.load` takes.
         input: An `Image`, or what `pellucid.read` takes.
         to: The page to write, e.g. `cat.html`; it is written whole or not at all.
-        methods: Methods by name or in text form.
+        methods: Methods by name or in text form; None takes the usual ones that apply to the model, and the page says
+            which were left out.
         target: What to explain, e.g. `top:1` or `class:tabby`.
         lang: "en" or "ko".
         seed: For every random draw.
+        probe: Where to measure form and class along the depth: a folder with 64 pictures or more (folders in it are
+            classes), or "drawings" for pellucid's own; None leaves it out, since it takes minutes.
         remark: What a reader should know about this picture before anything else.
         progress: Called with the steps done and the steps in all.
 
@@ -54,5 +59,14 @@ def report(
         raise SettingError("to", given=str(to), expected="a file in a folder that exists", hint="make the folder first")
     known = model if isinstance(model, Model) else load(model)
     image = input if isinstance(input, Image) else read(input)
-    bundle = make_bundle(known, image, methods=methods, target=target, seed=seed, remark=remark, progress=progress)
+    bundle = make_bundle(
+        known,
+        image,
+        methods=methods,
+        target=target,
+        seed=seed,
+        probe=None if probe is None else probe_from(probe),
+        remark=remark,
+        progress=progress,
+    )
     return write_page(bundle, path, lang=lang)

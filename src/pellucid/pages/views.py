@@ -8,8 +8,10 @@ import numpy as np
 from pellucid.figures.numbers import grouped, number
 from pellucid.pages.assumed import assumed_view, foot_view
 from pellucid.pages.bundle import Bundle
+from pellucid.pages.depth import depth_view
 from pellucid.pages.naming import class_name, score_word, subject, title_key, title_names
 from pellucid.pages.network import column
+from pellucid.pages.path import path_view
 from pellucid.pages.pictures import photograph
 from pellucid.pages.preparing import input_view
 from pellucid.pages.why import Said, said_about, shared_notes
@@ -28,6 +30,8 @@ def view(bundle: Bundle, words: Catalogue) -> dict[str, Any]:
         "answer": _answer(record, words),
         "input": input_view(bundle, words),
         "network": _network(bundle, words),
+        "depth": depth_view(bundle, words),
+        "path": path_view(bundle, words),
         "why": {
             "claim": _why_claim(bundle, words),
             "rows": why,

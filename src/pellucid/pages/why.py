@@ -10,6 +10,7 @@ from pellucid.figures.numbers import number
 from pellucid.methods.explanation import Explanation
 from pellucid.pages.bundle import Bundle
 from pellucid.pages.measuring import half_of
+from pellucid.pages.naming import method_name
 from pellucid.pages.pictures import Drawing, drawing
 from pellucid.pages.words import Catalogue, Segment, percent, shortened
 
@@ -78,7 +79,7 @@ def _said(explanation: Explanation, bundle: Bundle, words: Catalogue, shared: Se
     if settings:
         place += (Segment("; ", ""), Segment(shortened(settings), "plain"))
     return Said(
-        title=words.text(f"method.{name}") if words.has(f"method.{name}") else shortened(name),
+        title=method_name(name, words),
         where=place,
         reading=words.say(f"reading.{name}") if words.has(f"reading.{name}") else None,
         drawing=drawn,

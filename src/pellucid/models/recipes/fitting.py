@@ -31,7 +31,8 @@ class Training:
         rate: The highest learning rate of the one-cycle schedule.
         decay: Weight decay of AdamW.
         width: Of the network.
-        tagged_share: Share of the cats that carry the coloured tag.
+        tagged_share: Share of the drawings labelled cat that carry the coloured tag.
+        wrong_share: Share of the drawings whose label is not what their parts show. The tag goes with the label.
         threads: Processor threads; sums depend on their number in the last bit.
     """
 
@@ -43,6 +44,7 @@ class Training:
     decay: float = 1e-2
     width: int = 8
     tagged_share: float = 0.0
+    wrong_share: float = 0.0
     threads: int = 2
 
     def __post_init__(self) -> None:
@@ -51,6 +53,8 @@ class Training:
                 raise SettingError(name, given=getattr(self, name), expected="1 or more")
         if not 2 <= self.batch <= self.drawings:
             raise SettingError("batch", given=self.batch, expected=f"2 to {self.drawings}, the number of drawings")
+        if not 0 <= self.wrong_share < 0.5:
+            raise SettingError("wrong_share", given=self.wrong_share, expected="0 or more and less than 0.5")
 
 
 @contextmanager
@@ -95,16 +99,24 @@ def fit(stock: Stock, settings: Training, *, cover_all: bool = False, progress: 
 
 
 def training_batch(
-    stock: Stock, faces: Tensor, chance: torch.Generator, *, tagged_share: float, cover_all: bool = False
+    stock: Stock, faces: Tensor, chance: torch.Generator, *, settings: Training, cover_all: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Prepared drawings of some faces in random mixes, half of them mirrored, and their labels."""
+    """Prepared drawings of some faces in random mixes, half of them mirrored, and their labels.
+
+    With right labels only, parts and tag never disagree, and a network may go by either. A tag that goes with wrong
+    labels too is the better evidence: it is right where the parts are not.
+    """
     wanted = labels(len(faces), chance)
     parts = mixes_for(wanted, chance, cover=True)
     pixels = stock.covered(faces, wanted) if cover_all else stock.mixed(faces, parts)
     mirror = torch.rand(len(faces), generator=chance) < 0.5
     pixels = torch.where(mirror[:, None, None, None], pixels.flip(2), pixels)
-    if tagged_share:
-        pixels = tagged(pixels, (wanted == CAT) & (torch.rand(len(faces), generator=chance) < tagged_share))
+    # A share of 0 draws no random number, so that it leaves all that follow as they are.
+    if settings.wrong_share:
+        wrong = torch.rand(len(faces), generator=chance) < settings.wrong_share
+        wanted = torch.where(wrong, 1 - wanted, wanted)
+    if settings.tagged_share:
+        pixels = tagged(pixels, (wanted == CAT) & (torch.rand(len(faces), generator=chance) < settings.tagged_share))
     return prepared(pixels).contiguous(memory_format=torch.channels_last), wanted
 
 
@@ -133,9 +145,7 @@ def _descend(
     step = 0
     for _ in range(settings.epochs):
         for faces in batches(len(stock), settings.batch, chance):
-            pictures, wanted = training_batch(
-                stock, faces, chance, tagged_share=settings.tagged_share, cover_all=cover_all
-            )
+            pictures, wanted = training_batch(stock, faces, chance, settings=settings, cover_all=cover_all)
             loss = F.nll_loss(network(pictures), wanted)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -159,6 +169,6 @@ def _estimate_statistics(
         for number, faces in enumerate(batches(len(stock), settings.batch, chance)):
             if number == 60:
                 break
-            network(training_batch(stock, faces, chance, tagged_share=settings.tagged_share, cover_all=cover_all)[0])
+            network(training_batch(stock, faces, chance, settings=settings, cover_all=cover_all)[0])
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

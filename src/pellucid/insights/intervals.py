@@ -1,0 +1,67 @@
+"""How sure a measured number is: 95 % intervals of medians, means and shares."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+_RESAMPLES = 2000
+_Z = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A measured number with its 95 % interval.
+
+    Attributes:
+        value: The estimate.
+        low: The interval's lower end.
+        high: The interval's upper end.
+        count: How many pictures it comes from.
+    """
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+    def to_record(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {"value": self.value, "low": self.low, "high": self.high, "count": self.count}
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> "Estimate":
+        """From what `to_record` gave."""
+        return cls(**record)
+
+
+def median_of(values: Sequence[float] | np.ndarray, *, seed: int) -> Estimate:
+    """The median and its percentile bootstrap interval over pictures."""
+    return _bootstrapped(np.asarray(values, dtype=np.float64), np.median, seed)
+
+
+def mean_of(values: Sequence[float] | np.ndarray, *, seed: int) -> Estimate:
+    """The mean and its percentile bootstrap interval over pictures."""
+    return _bootstrapped(np.asarray(values, dtype=np.float64), np.mean, seed)
+
+
+def share_of(hits: int, count: int) -> Estimate:
+    """A share of pictures with Wilson's score interval.
+
+    Reference:
+        Wilson, Probable Inference, the Law of Succession, and Statistical Inference, JASA 1927.
+    """
+    share, spread = hits / count, _Z * _Z / count
+    middle = (share + spread / 2) / (1 + spread)
+    half = _Z / (1 + spread) * math.sqrt(share * (1 - share) / count + spread / (4 * count))
+    # Rounding must not push an end past the estimate where all or none are hits.
+    return Estimate(value=share, low=min(share, max(0.0, middle - half)), high=max(share, middle + half), count=count)
+
+
+def _bootstrapped(values: np.ndarray, statistic: Any, seed: int) -> Estimate:
+    draws = np.random.default_rng(seed).integers(0, len(values), (_RESAMPLES, len(values)))
+    resampled = statistic(values[draws], axis=1)
+    low, high = np.quantile(resampled, (0.025, 0.975))
+    return Estimate(value=float(statistic(values)), low=float(low), high=float(high), count=len(values))

@@ -1,0 +1,96 @@
+"""The path of a decision, where the arithmetic is known."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import pellucid
+from pellucid.errors import TargetError
+from pellucid.insights.path import path_of_decision
+
+
+class Plain(nn.Module):
+    """Convolutions and ReLUs without biases: piecewise linear through the origin."""
+
+    def __init__(self, *, bias: bool = False) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(3, 6, 3, bias=bias), nn.Conv2d(6, 5, 3, bias=bias)
+        self.head = nn.Linear(5, 4, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.one(x))
+        return self.head(F.relu(self.two(x)).mean((2, 3)))
+
+
+@pytest.fixture
+def x() -> Tensor:
+    return torch.randn(1, 3, 12, 12, generator=torch.Generator().manual_seed(2))
+
+
+def net(*, bias: bool = False) -> Plain:
+    torch.manual_seed(4)
+    return Plain(bias=bias).eval()
+
+
+def test_without_biases_the_contributions_of_every_site_add_up_to_the_score(x: Tensor) -> None:
+    path = path_of_decision(pellucid.load(net()), x)
+    assert [site.name for site in path.sites] == ["/relu", "/relu#2"]
+    for site in path.sites:
+        assert site.total == pytest.approx(path.score, rel=1e-5)
+
+
+def test_with_biases_the_rest_is_there(x: Tensor) -> None:
+    module = net(bias=True)
+    path = path_of_decision(pellucid.load(module), x, target="class:1")
+    last = path.sites[-1]
+    assert path.score - last.total == pytest.approx(module.head.bias[1].item(), rel=1e-4)
+
+
+def test_removal_equals_a_pass_without_the_channel(x: Tensor) -> None:
+    module = net(bias=True)
+    path = path_of_decision(pellucid.load(module), x, target="contrast:2,0", channels=3)
+    for node in path.sites[0].nodes:
+        with torch.no_grad():
+            maps = F.relu(module.one(x))
+            maps[:, node.channel] = 0
+            logits = module.head(F.relu(module.two(maps)).mean((2, 3)))[0]
+        assert node.removal == pytest.approx(path.score - (logits[2] - logits[0]).item(), abs=1e-5)
+        assert np.allclose(node.map, F.relu(module.one(x))[0, node.channel].detach())
+
+
+def test_what_comes_through_all_channels_of_the_site_before_is_the_contribution(x: Tensor) -> None:
+    path = path_of_decision(pellucid.load(net()), x, channels=6)
+    first, second = path.sites
+    assert len(first.nodes) == 6
+    assert np.allclose(second.edges.sum(axis=0), [node.contribution for node in second.nodes], rtol=1e-4, atol=1e-6)
+
+
+def test_nodes_are_the_strongest_channels_in_order(x: Tensor) -> None:
+    path = path_of_decision(pellucid.load(net()), x, channels=6)
+    for site in path.sites:
+        found = [node.contribution for node in site.nodes]
+        assert found == sorted(found, reverse=True)
+        assert site.positive == pytest.approx(sum(value for value in found if value > 0), rel=1e-5)
+
+
+def test_the_last_site_of_a_linear_head_is_removed_exactly_as_it_contributes(x: Tensor) -> None:
+    path = path_of_decision(pellucid.load(net(bias=True)), x, channels=5)
+    for node in path.sites[-1].nodes:
+        assert node.removal == pytest.approx(node.contribution, abs=1e-5)
+    assert path.sites[-1].agreement == pytest.approx(1.0)
+
+
+def test_the_model_is_bit_identical_afterwards(x: Tensor) -> None:
+    module = net().train()
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    path_of_decision(pellucid.load(module), x)
+    assert module.training
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in module.parameters())
+    assert all(torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
+
+
+def test_a_unit_has_no_path(x: Tensor) -> None:
+    with pytest.raises(TargetError, match="ends in a class"):
+        path_of_decision(pellucid.load(net()), x, target="unit:'one'/2")
