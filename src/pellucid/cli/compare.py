@@ -25,7 +25,9 @@ def compare(
     picture: PictureName,
     picture2: Annotated[
         str | None,
-        typer.Argument(metavar="[PICTURE2]", help="Another picture for the same model, unless --with is given."),
+        typer.Argument(
+            metavar="[PICTURE2]", help="Another picture for the same model; or say --with.", show_default=False
+        ),
     ] = None,
     *,
     against: Annotated[
@@ -33,9 +35,9 @@ def compare(
         typer.Option(
             "--with",
             metavar="MODEL2",
-            help="Another model for the same picture, as MODEL; `random` is the same architecture with its weights drawn "
-            "anew. --trust, --device and the preparation count for both, --architecture, --classes and --num-classes "
-            "where MODEL2 is a weights file.",
+            help="Another model for the same picture, as MODEL; `random` is the same architecture with its weights "
+            "drawn anew. --trust, --device and the preparation count for both; --architecture, --classes and "
+            "--num-classes do where MODEL2 is a weights file.",
         ),
     ] = None,
     site: Annotated[
@@ -73,7 +75,7 @@ def compare(
         given = "neither" if against is None else "both"
         raise SettingError("PICTURE2 or --with", given=given, expected="one of them: another picture, or another model")
     default = "-compared" if bundle is None and not talk.as_json else ""
-    (page,) = for_each([picture], output, option="--output", suffix=".html", default=default) or [None]
+    pages = for_each([picture], output, option="--output", suffix=".html", default=default)
     base = None if bundle is None else writable_base(bundle, option="--bundle")
 
     from pellucid.models.untrained import untrained_model
@@ -106,8 +108,8 @@ def compare(
             progress=report,
         )
     files = []
-    if page is not None:
-        files.append(write_comparison(found, page, lang=lang.value))
+    if pages is not None:
+        files.append(write_comparison(found, pages[0], lang=lang.value))
     if base is not None:
         files.append(found.save(base))
     for line in _said(found):
@@ -140,7 +142,9 @@ def _said(found: "Comparison") -> list[str]:
         name = best["name"] or f"class {best['index']}"
         lines.append(f"{letter}: {side['picture']['name']} in {side['model']['name']}: the answer is {name}")
     far = farthest(found.record)
-    if far is not None:
+    if far is not None and not far["distance"]:
+        lines.append("they differ at no site")
+    elif far is not None:
         lines.append(f"furthest apart at {far['first']}: distance {far['distance']:.3f} of at most 2")
     return lines
 

@@ -38,10 +38,10 @@ class Alignment:
 
 
 def align(first: Sequence[Site], second: Sequence[Site], *, same_model: bool) -> Alignment:
-    """Pair the sites of two passes; partners always have one shape.
+    """Pair the sites of two passes; partners always have one shape and are of one kind.
 
-    Sites of one model belong together by their names. In two models names come first as well; what is left is paired by
-    order among sites of equal shape and of one kind, for a convolution is no partner of the ReLU behind it.
+    A convolution is no partner of the ReLU behind it, even if both are called "1" in two networks. Sites of one model
+    belong together by their names. In two models names come first as well; what is left is paired by order.
 
     Args:
         first: The sites of one pass.
@@ -53,18 +53,18 @@ def align(first: Sequence[Site], second: Sequence[Site], *, same_model: bool) ->
     taken: set[int] = set()
     for site in first:
         other = by_name.get(site.name)
-        if other is not None and other.shape == site.shape:
+        if other is not None and _alike(other) == _alike(site):
             partners[site.index] = Pair(first=site, second=other, by="name")
             taken.add(other.index)
     if not same_model:
         waiting: dict[tuple[object, ...], list[Site]] = {}
         for site in second:
             if site.index not in taken:
-                waiting.setdefault((site.kind, *site.shape), []).append(site)
+                waiting.setdefault(_alike(site), []).append(site)
         for site in first:
-            alike = waiting.get((site.kind, *site.shape))
-            if site.index not in partners and alike:
-                other = alike.pop(0)
+            left = waiting.get(_alike(site))
+            if site.index not in partners and left:
+                other = left.pop(0)
                 partners[site.index] = Pair(first=site, second=other, by="order")
                 taken.add(other.index)
     return Alignment(
@@ -72,3 +72,7 @@ def align(first: Sequence[Site], second: Sequence[Site], *, same_model: bool) ->
         first_alone=tuple(site for site in first if site.index not in partners),
         second_alone=tuple(site for site in second if site.index not in taken),
     )
+
+
+def _alike(site: Site) -> tuple[object, ...]:
+    return site.kind, *site.shape

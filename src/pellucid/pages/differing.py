@@ -36,7 +36,7 @@ def depth_view(record: Mapping[str, Any], words: Catalogue) -> dict[str, Any]:
     if record["input"] is not None:
         shape = record["sides"][0]["input"]["shape"]
         start = {"first": "input", "second": "input", "shape": [1, *shape], **record["input"]}
-        rows.insert(0, {**_row(start, False), "name": words.text("network.input"), "plain": True})
+        rows.insert(0, {**_row(start, False), "name": words.text("network.input")})
     return {
         "claim": _depth_claim(record, words),
         "charts": [
@@ -50,7 +50,6 @@ def depth_view(record: Mapping[str, Any], words: Catalogue) -> dict[str, Any]:
         "ends": [shortened(pairs[place]["first"], longest=40) for place in (0, -1)] if pairs else [],
         "rows": rows,
         "open": len(rows) <= _FEW,
-        "renamed": any(pair["first"] != pair["second"] for pair in pairs),
         "mode": record["mode"],
         "alone": [_alone(names) for names in record["alone"]],
     }
@@ -82,7 +81,6 @@ def _row(pair: Mapping[str, Any], drawn: bool) -> dict[str, Any]:
         "cosine": measured(pair["cosine"]),
         "cka": measured(cka),
         "drawn": drawn,
-        "plain": False,
     }
 
 
