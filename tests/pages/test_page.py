@@ -122,7 +122,7 @@ def test_no_positive_evidence_is_said_with_the_methods_own_note() -> None:
     ours.module.last.weight.data.fill_(-1.0)  # type: ignore[union-attr, operator]
     made = make_bundle(ours, picture(), methods=("grad-cam",))
     assert "no positive evidence" in render(made)
-    assert "no positive evidence" in render(made, lang="ko")
+    assert "찬성하는 근거가 없습니다." in render(made, lang="ko")
 
 
 def test_a_contrast_names_both_classes_in_the_title() -> None:

@@ -5,13 +5,12 @@ from typing import Any
 
 from pellucid.pages.bundle import METHODS, Bundle
 from pellucid.pages.naming import method_name, score_word
-from pellucid.pages.words import Catalogue, Segment, percent, shortened
-
-Sentence = tuple[Segment, ...]
+from pellucid.pages.notes import noted, noted_by_sentence
+from pellucid.pages.words import Catalogue, Sentence, percent, shortened
 
 
 def assumed_view(bundle: Bundle, words: Catalogue) -> list[dict[str, Any]]:
-    """Every choice that would change the page, in rows of a label, sentences, and notes in English."""
+    """Every choice that would change the page, in rows of a label, sentences, and notes."""
     record, assumed = bundle.record, bundle.record["assumed"]
     first = bundle.explanations[0]
     model = record["model"]
@@ -19,17 +18,18 @@ def assumed_view(bundle: Bundle, words: Catalogue) -> list[dict[str, Any]]:
         {str(e.settings["baseline"]) for e in bundle.explanations if isinstance(e.settings.get("baseline"), str)}
     )
     score = score_word(bundle, words)
+    target = noted(first.target.text, "target", words, longest=160, otherwise="name")
     draws = {name: str(assumed[name]) for name in ("seed", "precision", "device")}
-    rows: list[tuple[str, list[Sentence], list[str]]] = [
+    rows: list[tuple[str, list[Sentence], list[Sentence]]] = [
         (
             "target",
             [
-                words.say("assumed.target", asked=assumed["target"], text=shortened(first.target.text)),
+                words.say("assumed.target", asked=assumed["target"], text=target),
                 words.say("assumed.not_probability", score=score),
             ],
             [],
         ),
-        ("preparation", [words.say("assumed.preparation", source=shortened(record["preprocessing"]["source"]))], []),
+        ("preparation", [prepared_by(record, words)], []),
         ("draws", [words.say("assumed.draws", **draws)], []),
         ("maps", [words.say(f"assumed.maps.{assumed['sites']}")], []),
     ]
@@ -45,23 +45,29 @@ def assumed_view(bundle: Bundle, words: Catalogue) -> list[dict[str, Any]]:
         rows.insert(1, ("methods", _methods(bundle, words), []))
     if record["maps_left_out"]:
         rows.append(("left_out", [words.say("assumed.left_out", count=record["maps_left_out"])], []))
-    loading = [shortened(note, longest=600) for note in model["notes"]]
+    loading = [noted(note, "loading", words) for note in model["notes"]]
     rows.append(("model", [words.say("assumed.source", source=shortened(model["source"]))], loading))
     if record["picture"]["notes"]:
-        rows.append(("picture", [], [shortened(note, longest=600) for note in record["picture"]["notes"]]))
+        rows.append(("picture", [], [noted(note, "picture", words) for note in record["picture"]["notes"]]))
     if model["card"]:
-        texts = [shortened(text, longest=600) for text in model["card"]["sentences"]]
+        texts = [noted_by_sentence(text, "card", words) for text in model["card"]["sentences"]]
         rows.append(("card", _card(model["card"], words), texts))
     return [
         {"label": words.text(f"assumed.label.{key}"), "sentences": said, "notes": notes} for key, said, notes in rows
     ]
 
 
+def prepared_by(record: Mapping[str, Any], words: Catalogue) -> Sentence:
+    """Where the settings of preprocessing come from."""
+    source = noted(record["preprocessing"]["source"], "source", words, longest=160, otherwise="name")
+    return words.say("assumed.preparation", source=source)
+
+
 def _methods(bundle: Bundle, words: Catalogue) -> list[Sentence]:
     """Which of the usual methods do not apply to the network, why, and what stands in for them."""
     said = []
     for row in bundle.record["methods_left_out"]:
-        reason = shortened(row["reason"], longest=400)
+        reason = noted(row["reason"], "reason", words, longest=400)
         said.append(words.say("assumed.methods", method=method_name(row["method"], words), reason=reason))
     instead = [each.method for each in bundle.explanations if each.method not in METHODS]
     return said + [words.say("assumed.instead", method=method_name(method, words)) for method in instead]

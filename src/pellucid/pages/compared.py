@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 
 from pellucid.figures.numbers import number
+from pellucid.pages.assumed import prepared_by
 from pellucid.pages.comparison import Comparison
 from pellucid.pages.differing import depth_view, drawn_view, farthest, least_agreeing, measured
 from pellucid.pages.naming import class_name
+from pellucid.pages.notes import noted
 from pellucid.pages.page import filled, written
 from pellucid.pages.pictures import photograph
-from pellucid.pages.words import Catalogue, Segment, decimals_for, fixed, probability, shortened
+from pellucid.pages.words import Catalogue, Sentence, decimals_for, fixed, probability, shortened
 
 LETTERS = ("A", "B")
-Sentence = tuple[Segment, ...]
 
 
 def render_comparison(comparison: Comparison, *, lang: str = "en") -> str:
@@ -92,7 +93,7 @@ def _head(comparison: Comparison, words: Catalogue) -> dict[str, Any]:
         names = {"model": shortened(side["model"]["name"]), "picture": shortened(side["picture"]["name"])}
         lede.append(words.say(key, letter=letter, name=name, value=value, **names))
         if side["remark"]:
-            remarks.append((letter, shortened(side["remark"], longest=400)))
+            remarks.append((letter, noted(side["remark"], "remark", words, longest=400)))
         if side["not_finite"]:
             broken.append(words.say("compare.not_finite", letter=letter, site=shortened(side["not_finite"])))
     lede.append(_most(record, words))
@@ -216,7 +217,7 @@ def _answer_claim(record: Mapping[str, Any], decimals: int, words: Catalogue) ->
 def _assumed(record: Mapping[str, Any], words: Catalogue) -> list[dict[str, Any]]:
     """Every choice that would change the page."""
     assumed, mode = record["assumed"], record["mode"]
-    rows: list[tuple[str, Sequence[Sentence], Sequence[str]]] = [
+    rows: list[tuple[str, Sequence[Sentence], Sequence[Sentence]]] = [
         ("compare.label.pairs", [words.say(f"compare.pairs.{mode}")], []),
         ("compare.label.measures", [words.say("compare.measures")], []),
         ("assumed.label.maps", [words.say(f"assumed.maps.{assumed['sites']}"), words.say("compare.channels")], []),
@@ -226,13 +227,13 @@ def _assumed(record: Mapping[str, Any], words: Catalogue) -> list[dict[str, Any]
         label = f"{words.text('assumed.label.model')} {letter}".strip()
         said = [
             words.say("assumed.source", source=shortened(side["model"]["source"])),
-            words.say("assumed.preparation", source=shortened(side["preprocessing"]["source"])),
+            prepared_by(side, words),
         ]
-        rows.append((label, said, [shortened(note, longest=600) for note in side["model"]["notes"]]))
+        rows.append((label, said, [noted(note, "loading", words) for note in side["model"]["notes"]]))
     for letter, side in sides if mode == "pictures" else [("", sides[0][1])]:
         if side["picture"]["notes"]:
             label = f"{words.text('assumed.label.picture')} {letter}".strip()
-            rows.append((label, [], [shortened(note, longest=600) for note in side["picture"]["notes"]]))
+            rows.append((label, [], [noted(note, "picture", words) for note in side["picture"]["notes"]]))
     where = {"precision": assumed["precision"], "device": assumed["device"]}
     if assumed["seed"] is None:
         rows.append(("compare.label.place", [words.say("compare.draws", **where)], []))

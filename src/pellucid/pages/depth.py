@@ -11,7 +11,7 @@ from pellucid.figures.numbers import MINUS, number
 from pellucid.pages.bundle import Bundle
 from pellucid.pages.findings import thinned
 from pellucid.pages.pictures import Picture, data_url
-from pellucid.pages.words import Catalogue, Segment, percent, shortened
+from pellucid.pages.words import Catalogue, Sentence, percent, shortened
 
 _TICKS = ((0.0, "0"), (0.25, "0.25"), (0.5, "0.5"), (0.75, "0.75"), (1.0, "1"))
 _BELOW = -0.25
@@ -35,7 +35,7 @@ def depth_view(bundle: Bundle, words: Catalogue) -> dict[str, Any] | None:
     }
 
 
-def _claim(record: Mapping[str, Any], words: Catalogue) -> tuple[Segment, ...]:
+def _claim(record: Mapping[str, Any], words: Catalogue) -> Sentence:
     """About the middle one of the sites with positions: a rule that was fixed before anything was measured."""
     places = [i for i, site in enumerate(record["sites"]) if site["flips"] is not None and site["form"] is not None]
     if not places:
@@ -146,7 +146,7 @@ def _two(value: float | None) -> str:
     return (MINUS if value < 0 and float(text) else "") + text
 
 
-def _notes(record: Mapping[str, Any], words: Catalogue) -> list[list[tuple[Segment, ...]]]:
+def _notes(record: Mapping[str, Any], words: Catalogue) -> list[list[Sentence]]:
     held = record["held"]
     notes = [
         [

@@ -8,12 +8,11 @@ import numpy as np
 from pellucid.figures.numbers import grouped, number
 from pellucid.pages.comparison import Comparison
 from pellucid.pages.pictures import bar, map_url
-from pellucid.pages.words import Catalogue, Segment, fixed, percent, shortened
+from pellucid.pages.words import Catalogue, Sentence, fixed, percent, shortened
 
 _FEW = 24
 """A list of so many sites stands open."""
 _LARGEST_DISTANCE = 2.0
-Sentence = tuple[Segment, ...]
 
 
 def farthest(record: Mapping[str, Any]) -> Mapping[str, Any] | None:

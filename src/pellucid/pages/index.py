@@ -15,6 +15,7 @@ from pellucid.pages.bundle import Bundle
 from pellucid.pages.compared import best_of
 from pellucid.pages.comparison import Comparison
 from pellucid.pages.naming import class_name
+from pellucid.pages.notes import noted
 from pellucid.pages.page import filled, written
 from pellucid.pages.pictures import reduced, thumbnail
 from pellucid.pages.saved import Saved
@@ -106,7 +107,7 @@ def render_index(
         "models": len({look.weights_digest for look in looks}),
         "remarks": remarks,
         "rows": [_row(line, side, words) for line in entries],
-        "left_out": [_left_out(each) for each in left_out],
+        "left_out": [_left_out(each, words) for each in left_out],
     }
     return filled("index.html", words, values)
 
@@ -154,8 +155,8 @@ def _row(line: Entry, side: int, words: Catalogue) -> dict[str, Any]:
     }
 
 
-def _left_out(each: LeftOut) -> dict[str, str]:
-    return {"name": shortened(each.name), "reason": shortened(each.reason, longest=400)}
+def _left_out(each: LeftOut, words: Catalogue) -> dict[str, Any]:
+    return {"name": shortened(each.name), "reason": noted(each.reason, "refusal", words, longest=400)}
 
 
 def _shown(look: Look, side: int, words: Catalogue) -> dict[str, Any]:

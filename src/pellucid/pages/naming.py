@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pellucid.pages.bundle import Bundle
+from pellucid.pages.notes import noted_text
 from pellucid.pages.words import Catalogue, shortened
 
 
@@ -32,7 +33,7 @@ def method_name(method: str, words: Catalogue) -> str:
 def subject(bundle: Bundle, words: Catalogue) -> str:
     """What is explained, by a name that fits into a title."""
     target = bundle.explanations[0].target
-    return explained_names(bundle, words)[0] if len(target.classes) == 1 else shortened(target.text)
+    return explained_names(bundle, words)[0] if len(target.classes) == 1 else noted_text(target.text, "target", words)
 
 
 def explained_names(bundle: Bundle, words: Catalogue) -> list[str]:

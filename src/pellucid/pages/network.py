@@ -11,7 +11,7 @@ import numpy as np
 from pellucid.capture.receptive_field import ReceptiveField
 from pellucid.figures.numbers import grouped, number
 from pellucid.pages.pictures import bar, map_url
-from pellucid.pages.words import Catalogue, Segment, million, percent, shortened
+from pellucid.pages.words import Catalogue, Segment, Sentence, million, percent, shortened
 
 _FEW = 24
 """A column of so many sites is shown whole."""
@@ -179,12 +179,12 @@ def _maps(shown: Mapping[str, Any], entries: np.ndarray, site: Mapping[str, Any]
     }
 
 
-def _operation(site: Mapping[str, Any], words: Catalogue) -> tuple[Segment, ...]:
+def _operation(site: Mapping[str, Any], words: Catalogue) -> Sentence:
     """What a site does, in words where the catalogue has them, else by the operation's own name."""
     op, settings = site["op"], site["settings"]
     key = next((k for k in (f"op.{op}", f"op.{re.sub('[123]d$', '', op)}") if words.has(k)), None)
     if key is None:
-        return (Segment(shortened(op), "plain"),)
+        return (Segment(shortened(op), "name"),)
     parts = list(words.say(key, size=_kernel(settings.get("kernel_size"))))
     stride = settings.get("stride")
     if stride is not None and _stride(stride) != "1":

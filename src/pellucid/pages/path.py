@@ -7,8 +7,9 @@ import numpy as np
 
 from pellucid.figures.numbers import number
 from pellucid.pages.bundle import Bundle
+from pellucid.pages.notes import noted, noted_text
 from pellucid.pages.pictures import bar, map_url
-from pellucid.pages.words import Catalogue, Segment, percent, shortened
+from pellucid.pages.words import Catalogue, Sentence, percent, shortened
 
 _SIDE = 72
 _ROW = 118
@@ -29,11 +30,11 @@ def path_view(bundle: Bundle, words: Catalogue) -> dict[str, Any] | None:
         "graph": _graph(record, urls, words),
         "rows": [_row(site, urls[i], record["score"], words) for i, site in enumerate(sites)],
         "bar": bar("sequential"),
-        "target": shortened(record["target"], longest=40),
+        "target": noted_text(record["target"], "target", words, longest=40),
     }
 
 
-def _claim(record: Mapping[str, Any], words: Catalogue) -> tuple[Segment, ...]:
+def _claim(record: Mapping[str, Any], words: Catalogue) -> Sentence:
     last = record["sites"][-1]
     shown = sum(max(0.0, node["contribution"]) for node in last["nodes"])
     return words.say(
@@ -42,7 +43,7 @@ def _claim(record: Mapping[str, Any], words: Catalogue) -> tuple[Segment, ...]:
         channels=last["channels"],
         site=shortened(last["name"]),
         share=percent(shown / last["positive"]) if last["positive"] > 0 else "0",
-        name=shortened(record["target"]),
+        name=noted(record["target"], "target", words, longest=160, otherwise="name"),
     )
 
 
@@ -133,7 +134,7 @@ def _graph(record: Mapping[str, Any], urls: Sequence[Sequence[str]], words: Cata
             "below": _px(label[1] + _SIDE / 2 + 24),
         },
         "score": number(record["score"], digits=4),
-        "alt": words.text("path.alt", name=shortened(record["target"], longest=60)),
+        "alt": words.text("path.alt", name=noted_text(record["target"], "target", words, longest=60)),
     }
 
 

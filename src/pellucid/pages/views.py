@@ -12,13 +12,12 @@ from pellucid.pages.depth import depth_view
 from pellucid.pages.filters import filters_view
 from pellucid.pages.naming import class_name, score_word, subject, title_key, title_names
 from pellucid.pages.network import column
+from pellucid.pages.notes import noted
 from pellucid.pages.path import path_view
 from pellucid.pages.pictures import photograph
 from pellucid.pages.preparing import input_view
 from pellucid.pages.why import Said, said_about, shared_notes
-from pellucid.pages.words import Catalogue, Segment, decimals_for, fixed, million, probability, shortened
-
-Sentence = tuple[Segment, ...]
+from pellucid.pages.words import Catalogue, Sentence, decimals_for, fixed, million, probability, shortened
 
 
 def view(bundle: Bundle, words: Catalogue) -> dict[str, Any]:
@@ -39,7 +38,7 @@ def view(bundle: Bundle, words: Catalogue) -> dict[str, Any]:
             "rows": why,
             "single": bundle.same_view,
             "veiled": bundle.seen_share <= 0.9999,
-            "notes": [shortened(note, longest=400) for note in shared_notes(bundle)],
+            "notes": [noted(note, "explanation", words, longest=400) for note in shared_notes(bundle)],
         },
         "assumed": assumed_view(bundle, words),
         "foot": foot_view(record),
@@ -83,7 +82,7 @@ def _head(bundle: Bundle, words: Catalogue, why: Sequence[Said]) -> dict[str, An
             {"label": words.text(label) if words.has(label) else label, "value": value, "text": text}
             for label, value, text in short
         ],
-        "remark": None if record["remark"] is None else shortened(record["remark"], longest=600),
+        "remark": None if record["remark"] is None else noted(record["remark"], "remark", words),
         "not_finite": None if record["not_finite"] is None else shortened(record["not_finite"]),
         "picture": photograph(np.asarray(bundle.arrays["prepared"])),
     }

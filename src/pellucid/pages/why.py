@@ -11,10 +11,9 @@ from pellucid.methods.explanation import Explanation
 from pellucid.pages.bundle import Bundle
 from pellucid.pages.measuring import half_of
 from pellucid.pages.naming import method_name
+from pellucid.pages.notes import noted
 from pellucid.pages.pictures import Drawing, drawing
-from pellucid.pages.words import Catalogue, Segment, percent, shortened
-
-Sentence = tuple[Segment, ...]
+from pellucid.pages.words import Catalogue, Segment, Sentence, percent, shortened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +29,7 @@ class Said:
         zero: Whether zero is marked in the middle.
         legend: The unit, and what the colours do not show.
         findings: Measured sentences.
-        notes: The method's own notes, in English.
+        notes: The method's own notes.
         short: Number and words for the head of the page; None if nothing could be measured.
     """
 
@@ -42,7 +41,7 @@ class Said:
     zero: bool
     legend: list[Sentence]
     findings: list[Sentence]
-    notes: list[str]
+    notes: list[Sentence]
     short: tuple[str, Sentence] | None
 
 
@@ -73,11 +72,11 @@ def _said(explanation: Explanation, bundle: Bundle, words: Catalogue, shared: Se
     place = words.say("why.input") if part.place == "input" else words.say(
         "why.site", site=shortened(part.place), height=part.values.shape[-2], width=part.values.shape[-1]
     )  # fmt: skip
-    settings = ", ".join(
-        f"{key} {value}" for key, value in sorted(explanation.settings.items()) if value is not None and key != "site"
-    )
-    if settings:
-        place += (Segment("; ", ""), Segment(shortened(settings), "plain"))
+    separator = "; "
+    for key, value in sorted(explanation.settings.items()):
+        if value is not None and key != "site":
+            place += (Segment(separator, ""), *noted(f"{key} {value}", "setting", words, longest=160))
+            separator = ", "
     return Said(
         title=method_name(name, words),
         where=place,
@@ -87,7 +86,7 @@ def _said(explanation: Explanation, bundle: Bundle, words: Catalogue, shared: Se
         zero=signed,
         legend=_legend(explanation, drawn, words),
         findings=findings,
-        notes=[shortened(note, longest=400) for note in explanation.notes if note not in shared],
+        notes=[noted(note, "explanation", words, longest=400) for note in explanation.notes if note not in shared],
         short=short,
     )
 

@@ -32,6 +32,9 @@ class Segment(NamedTuple):
     tag: str
 
 
+Sentence = tuple[Segment, ...]
+
+
 class Catalogue:
     """The sentences of one language.
 
@@ -49,17 +52,9 @@ class Catalogue:
         self.language = language
         self._sentences = sentences(language)
 
-    def say(self, key: str, /, **values: object) -> tuple[Segment, ...]:
+    def say(self, key: str, /, **values: object) -> Sentence:
         """A sentence in segments; an integer `count` picks the form `key.one` or `key.other`."""
-        found = []
-        for literal, name, tag, _ in Formatter().parse(self._sentence(key, values)):
-            if literal:
-                found.append(Segment(literal, ""))
-            if name is not None:
-                value = values[name]
-                text = number(value) if isinstance(value, int | float) else str(value)
-                found.append(Segment(text, tag or "plain"))
-        return tuple(found)
+        return filled_in(self._sentence(key, values), values)
 
     def text(self, key: str, /, **values: object) -> str:
         """The same as plain text, for attributes."""
@@ -73,6 +68,22 @@ class Catalogue:
         if key not in self._sentences and "count" in values:
             key = f"{key}.{'one' if values['count'] == 1 else 'other'}"
         return self._sentences[key]
+
+
+def filled_in(sentence: str, values: Mapping[str, object]) -> Sentence:
+    """A sentence of a catalogue with values in its places; a value that is a sentence itself keeps its own elements."""
+    found: list[Segment] = []
+    for literal, name, tag, _ in Formatter().parse(sentence):
+        if literal:
+            found.append(Segment(literal, ""))
+        if name is not None:
+            value = values[name]
+            if isinstance(value, tuple):
+                found += value
+            else:
+                text = number(value) if isinstance(value, int | float) else str(value)
+                found.append(Segment(text, tag or "plain"))
+    return tuple(found)
 
 
 @cache
