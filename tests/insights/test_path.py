@@ -94,3 +94,26 @@ def test_the_model_is_bit_identical_afterwards(x: Tensor) -> None:
 def test_a_unit_has_no_path(x: Tensor) -> None:
     with pytest.raises(TargetError, match="ends in a class"):
         path_of_decision(pellucid.load(net()), x, target="unit:'one'/2")
+
+
+def test_where_removal_is_dear_it_is_measured_for_the_largest_contributions_only(
+    x: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = Wide().eval()
+    whole = path_of_decision(pellucid.load(module), x).sites[0]
+    monkeypatch.setattr("pellucid.insights.path._WORK", 1.0)
+    few = path_of_decision(pellucid.load(module), x).sites[0]
+    assert (whole.removed, few.channels) == (40, 40)
+    assert 8 <= few.removed <= 12
+    for one, other in zip(whole.nodes, few.nodes, strict=True):
+        assert one.channel == other.channel
+        assert one.removal == pytest.approx(other.removal, abs=1e-5)
+
+
+class Wide(Plain):
+    """More channels than are removed where it is dear."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(4)
+        super().__init__()
+        self.one, self.two = nn.Conv2d(3, 40, 3), nn.Conv2d(40, 5, 3)

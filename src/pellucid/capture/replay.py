@@ -70,14 +70,12 @@ def without_channels(channels: Sequence[int]) -> Edit:
     return edit
 
 
-def without_one_channel_each(first: int) -> Edit:
-    """An edit for a batch of equal pictures: the first loses channel `first`, the second the next one, and so on."""
+def without_one_channel_each(channels: Sequence[int]) -> Edit:
+    """An edit for a batch of equal pictures: the first loses the first of some channels, the second the second."""
 
     def edit(values: Tensor) -> Tensor:
-        rows = torch.arange(len(values), device=values.device)
-        channels = first + rows
-        inside = channels < values.shape[1]
-        values[rows[inside], channels[inside]] = 0
+        chosen = list(channels)
+        values[list(range(len(chosen))), chosen] = 0
         return values
 
     return edit

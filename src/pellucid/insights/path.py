@@ -5,7 +5,8 @@ Two numbers tell how much a channel matters for the target on this picture:
 - contribution: slope of the score times the value, added up over positions (gradient × activation). At a cut, a site
   that every path passes, the contributions of all channels and a rest make the score; the rest is what biases and bends
   after the site add, and it is reported, not shared out;
-- removal: how far the score falls when the channel is set to 0, measured by replay for every channel.
+- removal: how far the score falls when the channel is set to 0, measured by replay: for every channel where that is
+  cheap, else for those with the largest contributions, as many as a fixed amount of work allows.
 
 An edge between two channels of neighbouring sites is the same product one step earlier: how much of the later channel's
 contribution comes through the earlier channel, the later site's slopes held fast.
@@ -36,6 +37,9 @@ from pellucid.models.model import Model
 
 _AT_ONCE = 32
 _MOST_BYTES = 1.0e9
+_WORK = 4e10
+"""Multiply-adds that removing channels may take at one site."""
+_LEAST = 8
 
 Progress = Callable[[int, int], None]
 
@@ -67,7 +71,8 @@ class PathSite:
         channels: How many channels it has.
         total: The contributions of all its channels.
         positive: The positive ones of them.
-        agreement: Spearman's rank correlation of contribution and removal over all channels; None if one is constant.
+        removed: For how many channels removal was measured.
+        agreement: Spearman's rank correlation of contribution and removal over these; None if one is constant.
         edges: (nodes of the site before, nodes): what comes through which channel; empty at the first site.
     """
 
@@ -76,6 +81,7 @@ class PathSite:
     channels: int
     total: float
     positive: float
+    removed: int
     agreement: float | None
     edges: np.ndarray
 
@@ -105,6 +111,7 @@ class DecisionPath:
                     "channels": site.channels,
                     "total": site.total,
                     "positive": site.positive,
+                    "removed": site.removed,
                     "agreement": site.agreement,
                     "edges": [[float(value) for value in row] for row in site.edges],
                     "nodes": [
@@ -162,14 +169,19 @@ def path_of_decision(
     _, _, results = passes.read(model.module, batch, reads=lambda _: wanted, resolve=[scores], spent=passes.Spent())
     _, values, seen = results[0]
     score, whole = found[0], float(values[0])
+    whole_work = sum(site.multiply_adds for site in known.sites)
     fits = max(1, int(_MOST_BYTES / max(1, sum(site.nbytes for site in known.sites))))
-    replay = passes.replay(model.module, batch.expand(min(_AT_ONCE, fits), *batch.shape[1:]))
+    # A batch that holds more copies than channels are removed would run them for nothing.
+    size = min(_AT_ONCE if whole_work < _WORK / _AT_ONCE else _LEAST, fits)
+    replay = passes.replay(model.module, batch.expand(size, *batch.shape[1:]))
     made: list[PathSite] = []
     for number, site in enumerate(places):
         value, slope = seen.values[site.name][0].float(), seen.slopes[site.name][0].float()
         contributions = (value * slope).flatten(1).sum(1).cpu().numpy()
-        removals = whole - _without_each(replay, site, score)
         order = np.argsort(-contributions, kind="stable")[:channels]
+        measured = _worth_removing(contributions, order, _work_after(known, site))
+        removals = np.full(len(contributions), np.nan)
+        removals[measured] = whole - _without(replay, site, score, measured)
         edges = np.zeros((0, len(order)))
         if made:
             before = [node.channel for node in made[-1].nodes]
@@ -190,7 +202,8 @@ def path_of_decision(
                 channels=len(contributions),
                 total=float(contributions.sum()),
                 positive=float(contributions[contributions > 0].sum()),
-                agreement=_rank_agreement(contributions, removals),
+                removed=len(measured),
+                agreement=_rank_agreement(contributions[measured], removals[measured]),
                 edges=edges,
             )
         )
@@ -206,14 +219,27 @@ def _places(known: Facts, most: int) -> list[Site]:
     return [maps[i] for i in sorted({round(i * (len(maps) - 1) / (most - 1)) for i in range(most)})]
 
 
-def _without_each(replay: Replay, site: Site, score: Score) -> np.ndarray:
-    """The score without each channel in turn, many at once."""
-    count, size = site.shape[1], len(replay.answer.logits)
+def _work_after(known: Facts, site: Site) -> int:
+    """Multiply-adds of one pass after a site."""
+    return sum(each.multiply_adds for each in known.sites[site.index + 1 :])
+
+
+def _worth_removing(contributions: np.ndarray, followed: np.ndarray, work: int) -> np.ndarray:
+    """The channels whose removal is measured: those that are followed, and the largest of the rest within the work."""
+    most = max(_LEAST, int(_WORK / max(1, work)))
+    largest = np.argsort(-np.abs(contributions), kind="stable")[:most]
+    found: np.ndarray = np.unique(np.concatenate([followed, largest]))
+    return found
+
+
+def _without(replay: Replay, site: Site, score: Score, channels: np.ndarray) -> np.ndarray:
+    """The score without each of some channels in turn, many at once."""
+    size = len(replay.answer.logits)
     found: list[float] = []
-    for first in range(0, count, size):
-        logits = replay.logits({site.name: without_one_channel_each(first)})
+    for first in range(0, len(channels), size):
+        logits = replay.logits({site.name: without_one_channel_each(channels[first : first + size].tolist())})
         found += evaluate([score] * size, {LOGITS: logits}).tolist()
-    return np.array(found[:count])
+    return np.array(found[: len(channels)])
 
 
 def _edges(model: Model, batch: Tensor, before: Site, site: Site, slope: Tensor, channels: np.ndarray) -> np.ndarray:

@@ -58,7 +58,7 @@ def _row(site: Mapping[str, Any], urls: Sequence[str], score: float, words: Cata
         )
     ]
     if site["agreement"] is not None:
-        said.append(words.say("path.agreement", agreement=number(site["agreement"], digits=2)))
+        said.append(words.say("path.agreement", agreement=number(site["agreement"], digits=2), removed=site["removed"]))
     return {
         "name": shortened(site["name"]),
         "sentences": said,
