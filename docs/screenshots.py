@@ -1,36 +1,94 @@
-"""Make the pictures in docs/images from the demo page: python docs/screenshots.py.
+"""Make the pictures in docs/images: python docs/screenshots.py [PICTURE MODEL...]
 
-Needs Debian's chromium and playwright.
+Without arguments, the upper part of the demo page in both languages. With a picture and models (as `pellucid explain`
+takes them; a colon is followed by further options, "net.py:build" needs --trust), each page in light, dark, Korean, on
+a phone and in print, as strips one beside the other. Needs Debian's chromium and playwright.
 """
 
+import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import PIL.Image
 from playwright.sync_api import sync_playwright
 
 IMAGES = Path(__file__).parent / "images"
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+STRIP = 3200
+"""Pixels of a page in one strip; longer pages get several."""
 
 
-def main() -> None:
+def demo(browser: Any, folder: Path) -> None:
     """One picture per language: the upper part of the page, at 1280 pixels."""
+    for language, name in (("en", "demo.png"), ("ko", "demo.ko.png")):
+        page_file = folder / f"{language}.html"
+        command = [sys.executable, "-m", "pellucid", "demo", "-o", str(page_file), "--lang", language]
+        subprocess.run(command, check=True)
+        page = browser.new_page(viewport={"width": 1280, "height": 2300}, color_scheme="light")
+        page.goto(page_file.as_uri())
+        shot = IMAGES / name
+        page.screenshot(path=str(shot), clip={"x": 0, "y": 0, "width": 1280, "height": 2300})
+        small(PIL.Image.open(shot)).save(shot, optimize=True)
+
+
+def pages(browser: Any, folder: Path, picture: str, models: Sequence[str]) -> None:
+    """Every page of some models in every dress."""
+    for model in models:
+        words = shlex.split(model)
+        base = folder / "bundle"
+        command = [sys.executable, "-m", "pellucid", "explain", words[0], picture, *words[1:], "--bundle", str(base)]
+        subprocess.run(command, check=True)
+        for language, width, scheme, media in (
+            ("en", 1280, "light", "screen"),
+            ("en", 1280, "dark", "screen"),
+            ("ko", 1280, "light", "screen"),
+            ("en", 360, "light", "screen"),
+            ("en", 800, "light", "print"),
+        ):
+            page_file = folder / "page.html"
+            command = [sys.executable, "-m", "pellucid", "report", f"{base}.json", "-o", str(page_file)]
+            subprocess.run([*command, "--lang", language], check=True)
+            page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+            page.emulate_media(media=media, color_scheme=scheme)
+            page.goto(page_file.as_uri())
+            shot = folder / "page.png"
+            page.screenshot(path=str(shot), full_page=True)
+            page.close()
+            name = words[0].rpartition("/")[2].partition("@")[0].partition(":")[0].removesuffix(".safetensors")
+            dress = "phone" if width == 360 else "print" if media == "print" else f"{scheme}.{language}"
+            strips(PIL.Image.open(shot)).save(IMAGES / f"{name}.{dress}.png", optimize=True)
+
+
+def strips(page: PIL.Image.Image) -> PIL.Image.Image:
+    """A long page cut into strips, one beside the other, at half size."""
+    count = -(-page.height // STRIP)
+    sheet = PIL.Image.new("RGB", (count * (page.width + 40) - 40, min(STRIP, page.height)), (128, 136, 144))
+    for number in range(count):
+        box = (0, number * STRIP, page.width, min(page.height, (number + 1) * STRIP))
+        sheet.paste(page.convert("RGB").crop(box), (number * (page.width + 40), 0))
+    return small(sheet.reduce(2))
+
+
+def small(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """128 colours are enough for a screenshot in the docs."""
+    return picture.convert("RGB").convert("P", palette=PIL.Image.Palette.ADAPTIVE, colors=128)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The demo's pictures, or those of some models."""
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        for language, name in (("en", "demo.png"), ("ko", "demo.ko.png")):
-            page_file = Path(folder) / f"{language}.html"
-            command = [sys.executable, "-m", "pellucid", "demo", "-o", str(page_file), "--lang", language]
-            subprocess.run(command, check=True)
-            page = browser.new_page(viewport={"width": 1280, "height": 2300}, color_scheme="light")
-            page.goto(page_file.as_uri())
-            shot = IMAGES / name
-            page.screenshot(path=str(shot), clip={"x": 0, "y": 0, "width": 1280, "height": 2300})
-            PIL.Image.open(shot).convert("P", palette=PIL.Image.Palette.ADAPTIVE, colors=128).save(shot, optimize=True)
+        if arguments:
+            pages(browser, Path(folder), arguments[0], arguments[1:])
+        else:
+            demo(browser, Path(folder))
         browser.close()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
