@@ -10,10 +10,10 @@ from torch import nn
 from pellucid.capture.trace import Trace, trace
 from pellucid.errors import ArchiveError, NotFiniteError, SiteError
 from pellucid.figures.colour import palette
+from pellucid.insights import parting
 from pellucid.models.model import Model
 from pellucid.models.preprocessing import Preprocessing
 from pellucid.models.untrained import untrained_model
-from pellucid.pages import comparing
 from pellucid.pages.comparing import Side, make_comparison
 from pellucid.pages.comparison import Comparison
 
@@ -57,7 +57,7 @@ def test_a_picture_compared_with_itself_differs_nowhere() -> None:
 
 def test_several_passes_measure_what_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = compared()
-    monkeypatch.setattr(comparing, "_AT_ONCE", 1)
+    monkeypatch.setattr(parting, "AT_ONCE", 1)
     assert compared().record["pairs"] == whole.record["pairs"]
 
 

@@ -1,22 +1,21 @@
 """How a comparison is made: two passes, their sites aligned, every aligned site measured, some of them drawn."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from pellucid.capture import passes
-from pellucid.capture.failures import not_finite
-from pellucid.capture.sites import Site, select_all
+from pellucid.capture.answers import Answer
+from pellucid.capture.sites import select_all
 from pellucid.capture.trace import Trace, trace
 from pellucid.errors import SiteError
 from pellucid.figures.colour import measure
 from pellucid.inputs.image import Image
 from pellucid.insights.alignment import Alignment, Pair, align
 from pellucid.insights.likeness import Likeness, likeness
+from pellucid.insights.parting import answer_of, paired_values
 from pellucid.methods.explaining import versions
 from pellucid.models.model import Model
 from pellucid.pages.bundle import Progress, without_folders
@@ -30,8 +29,6 @@ CHANNELS = 3
 _LONGEST_MAP = 192
 _CUT = 1.0
 """Percent of the drawn differences that may lie beyond their scale."""
-_AT_ONCE = 256_000_000
-"""Bytes of values of one pass that are held together; more are measured in several passes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +70,8 @@ def make_comparison(
     """
     both = (first, second)
     same_model = first.model.module is second.model.module
-    batches = [side.batch for side in both]
-    answers = [_answer(side.model, batch) for side, batch in zip(both, batches, strict=True)]
+    models, batches = [side.model for side in both], [side.batch for side in both]
+    answers = [answer_of(side.model, batch) for side, batch in zip(both, batches, strict=True)]
     overviews = [trace(side.model, batch, keep="statistics") for side, batch in zip(both, batches, strict=True)]
     aligned = align(overviews[0].sites, overviews[1].sites, same_model=same_model)
     shown = _to_draw(aligned, overviews[0], sites)
@@ -82,7 +79,7 @@ def make_comparison(
     found: list[Likeness] = []
     arrays: dict[str, np.ndarray] = {}
     maps: list[dict[str, Any]] = []
-    for place, (pair, a, b) in enumerate(_values(both, batches, aligned.pairs)):
+    for place, (pair, a, b) in enumerate(paired_values(models, batches, aligned.pairs)):
         if progress is not None:
             progress(place + 1, len(aligned.pairs))
         is_map = pair.first.is_map and pair.first.channels_first and pair.first.shape[0] == 1
@@ -126,14 +123,6 @@ def make_comparison(
     return Comparison(record=kept, arrays=arrays)
 
 
-def _answer(model: Model, batch: Tensor) -> Any:
-    found = passes.answer(model.module, batch)
-    if not bool(torch.isfinite(found.logits).all()):
-        seen, _ = passes.record(model.module, batch, statistics="basic")
-        raise not_finite(model.module, batch, seen)
-    return found
-
-
 def _to_draw(aligned: Alignment, overview: Trace, selectors: Sequence[str] | None) -> set[str]:
     """Names of the first model's sites whose maps are drawn; those that the user names must have a partner."""
     with_partner = [pair.first for pair in aligned.pairs]
@@ -148,29 +137,6 @@ def _to_draw(aligned: Alignment, overview: Trace, selectors: Sequence[str] | Non
             "leave the sites out to see some that do."
         )
     return found
-
-
-def _values(
-    sides: tuple[Side, Side], batches: Sequence[Tensor], pairs: Sequence[Pair]
-) -> Iterator[tuple[Pair, np.ndarray, np.ndarray]]:
-    """The values of every pair, from as few passes as memory allows."""
-    waiting: list[Pair] = []
-    for place, pair in enumerate(pairs):
-        waiting.append(pair)
-        held = sum(each.first.nbytes for each in waiting)
-        if place + 1 < len(pairs) and held + pairs[place + 1].first.nbytes <= _AT_ONCE:
-            continue
-        names = [[each.first.name for each in waiting], [each.second.name for each in waiting]]
-        traces = [trace(s.model, x, sites=n) for s, x, n in zip(sides, batches, names, strict=True)]
-        for each in waiting:
-            yield each, _array(traces[0][each.first.name]), _array(traces[1][each.second.name])
-        waiting = []
-
-
-def _array(site: Site) -> np.ndarray:
-    assert site.values is not None
-    values: np.ndarray = site.values.detach().cpu().float().numpy()
-    return values
 
 
 def _drawn(pair: Pair, a: np.ndarray, b: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
@@ -234,7 +200,7 @@ def _pair(pair: Pair, found: Likeness) -> dict[str, Any]:
     }
 
 
-def _side(side: Side, overview: Trace, answer: Any, batch: Tensor) -> dict[str, Any]:
+def _side(side: Side, overview: Trace, answer: Answer, batch: Tensor) -> dict[str, Any]:
     model, image = side.model, side.image
     return {
         "model": {
