@@ -1,4 +1,4 @@
-"""Make the pictures in docs/images: python docs/screenshots.py [PICTURE MODEL...]
+"""Make the pictures in docs/images: `python docs/screenshots.py`, or with a picture and models behind it.
 
 Without arguments, the upper part of the demo page in both languages. With a picture and models (as `pellucid explain`
 takes them; a colon is followed by further options, "net.py:build" needs --trust), each page in light, dark, Korean, on

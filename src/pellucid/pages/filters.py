@@ -23,9 +23,12 @@ def filters_view(bundle: Bundle, words: Catalogue) -> dict[str, Any] | None:
         return None
     damage = [finding for finding in record["findings"] if finding["damage"]]
     others = [finding for finding in record["findings"] if not finding["damage"]]
+    told = [_with_effect(each, record, words) for each in [*damage, *others]]
+    if damage and len(told[0]) == 1:
+        told = told[1:]  # the claim says it
     return {
         "claim": _said(damage[0], record, words) if damage else _sound(record, words),
-        "findings": [_with_effect(each, record, words) for each in [*damage, *others]],
+        "findings": told,
         "kernels": _kernels(bundle, record, words),
     }
 

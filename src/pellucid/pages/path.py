@@ -14,6 +14,8 @@ from pellucid.pages.words import Catalogue, Sentence, percent, shortened
 _SIDE = 72
 _ROW = 118
 _TOP = 34
+_LABEL = 150
+"""Pixels at the right for the target's name."""
 _WIDEST = 7.0
 """Pixels of the thickest line between two columns."""
 
@@ -30,7 +32,7 @@ def path_view(bundle: Bundle, words: Catalogue) -> dict[str, Any] | None:
         "graph": _graph(record, urls, words),
         "rows": [_row(site, urls[i], record["score"], words) for i, site in enumerate(sites)],
         "bar": bar("sequential"),
-        "target": noted_text(record["target"], "target", words, longest=40),
+        "target": noted_text(record["target"], "target", words, longest=26),
     }
 
 
@@ -82,7 +84,7 @@ def _graph(record: Mapping[str, Any], urls: Sequence[Sequence[str]], words: Cata
     most = max(len(site["nodes"]) for site in sites)
     columns = len(sites) + 2
     width, height = 976, _TOP + most * _ROW
-    step = (width - _SIDE) / (columns - 1)
+    step = (width - _LABEL) / (columns - 1)
     middle = _TOP + (most * _ROW - 40) / 2
 
     def place(column: int, row: int, count: int) -> tuple[float, float]:
@@ -129,9 +131,9 @@ def _graph(record: Mapping[str, Any], urls: Sequence[Sequence[str]], words: Cata
         "heads": heads,
         "picture": {"x": _px(picture[0]), "y": _px(picture[1])},
         "label": {
-            "x": _px(label[0] + _SIDE),
-            "y": _px(label[1] + _SIDE / 2 + 4),
-            "below": _px(label[1] + _SIDE / 2 + 24),
+            "x": _px(label[0] + 8),
+            "y": _px(label[1] + _SIDE / 2 - 2),
+            "below": _px(label[1] + _SIDE / 2 + 16),
         },
         "score": number(record["score"], digits=4),
         "alt": words.text("path.alt", name=noted_text(record["target"], "target", words, longest=60)),
