@@ -106,7 +106,7 @@ def panel(
         upper = [(x(i), y(float(v))) for i in there if (v := curve.highs[i]) is not None]
         lower = [(x(i), y(float(v))) for i in there if (v := curve.lows[i]) is not None]
         drawn.append((curve, points, [*upper, *reversed(lower)]))
-    heights = _apart([points[-1][1] if points else base for _, points, _ in drawn], top, base)
+    heights = _apart([points[-1][1] if points else base for _, points, _ in drawn], base)
     return Panel(
         width=width,
         height=height,
@@ -130,16 +130,20 @@ def panel(
     )
 
 
-def _apart(heights: Sequence[float], top: float, bottom: float) -> list[float]:
+def _apart(heights: Sequence[float], bottom: float) -> list[float]:
     """Heights of labels, moved as little as keeps them from covering each other."""
     order = sorted(range(len(heights)), key=lambda i: heights[i])
     placed = [heights[i] for i in order]
     for number in range(1, len(placed)):
         placed[number] = max(placed[number], placed[number - 1] + _LABEL_GAP)
-    beyond = max(0.0, placed[-1] - bottom) if placed else 0.0
+    # Pushed down, the last may have left the diagram; from there they are pushed up again.
+    limit = bottom
+    for number in reversed(range(len(placed))):
+        placed[number] = min(placed[number], limit)
+        limit = placed[number] - _LABEL_GAP
     found = [0.0] * len(heights)
     for number, place in zip(order, placed, strict=True):
-        found[number] = max(top, place - beyond)
+        found[number] = place
     return found
 
 

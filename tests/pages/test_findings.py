@@ -1,0 +1,126 @@
+"""What the page says about form and class, filters and the path of the decision."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.pages.conftest import Small, model, picture
+
+import pellucid
+from pellucid.insights.probe_pictures import ProbePictures, drawn_pictures
+from pellucid.pages.bundle import Bundle, make_bundle
+from pellucid.pages.page import render
+
+
+@pytest.fixture(scope="module")
+def probed() -> Bundle:
+    drawn = drawn_pictures(24)
+    return make_bundle(model(), picture(), methods=("saliency",), probe=drawn)
+
+
+def text_of(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html)).replace("&#39;", "'")
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_sections_come_in_the_order_in_which_data_flows_and_are_numbered(probed: Bundle, lang: str) -> None:
+    html = render(probed, lang=lang)
+    assert re.findall(r'<section id="(\w+)"', html) == [
+        "answer", "input", "network", "depth", "filters", "path", "why", "assumed",
+    ]  # fmt: skip
+    assert re.findall(r"<h2><span>(\d+)</span>", html) == [str(number) for number in range(1, 9)]
+
+
+def test_the_claim_about_the_depth_holds_the_measured_numbers_of_both_networks(probed: Bundle) -> None:
+    record = probed.record["depth"]
+    places = [i for i, site in enumerate(record["sites"]) if site["flips"] is not None]
+    middle = places[len(places) // 2]
+    words = text_of(render(probed))
+    assert "a straight line reads back" in words
+    for network in ("sites", "twin"):
+        value = record[network][middle]["form"]["value"]
+        shown = f"{100 * value:.2g}" if value >= 0.005 else "0"
+        assert f"{shown} % " in words or f"{shown} %." in words
+
+
+def test_the_curves_end_in_the_measured_numbers_and_can_be_read_aloud(probed: Bundle) -> None:
+    html = render(probed)
+    last = probed.record["depth"]["sites"][-1]["emerged"]["value"]
+    assert f"trained {last:.2f}" in html
+    told = re.findall(r'<svg class="curves"[^>]*aria-label="([^"]+)"', html)
+    assert len(told) == 6  # three, wide and narrow
+    assert all(re.search(r"\d\.\d\d", words) for words in told)
+
+
+def test_what_the_pictures_were_is_said(probed: Bundle) -> None:
+    assert "Measured on 24 drawings that pellucid makes itself" in text_of(render(probed))
+    drawn = drawn_pictures(16)
+    mine = ProbePictures(images=drawn.images, labels=None, source="folder", name="mine")
+    words = text_of(render(make_bundle(model(), picture(), methods=("saliency",), probe=mine)))
+    assert "Measured on the 16 pictures of the folder." in words
+
+
+def test_the_path_adds_up_as_it_says(probed: Bundle) -> None:
+    record = probed.record["path"]
+    words = text_of(render(probed))
+    for site in record["sites"]:
+        assert f"All {site['channels']} channels add up to" in words
+    explained = probed.explanations[0]
+    assert record["score"] == pytest.approx(explained.score, rel=1e-5)
+
+
+def test_the_kernels_are_those_of_the_first_layer_strongest_first(probed: Bundle) -> None:
+    kept = probed.record["filters"]["kernels"]
+    ours = model()
+    weight = next(p for p in ours.module.parameters() if p.dim() == 4).detach().numpy()
+    norms = np.sqrt((weight**2).sum(axis=(1, 2, 3)))
+    assert kept["channels"] == np.argsort(-norms, kind="stable").tolist()
+    first = weight[kept["channels"][0]]
+    tile = probed.arrays["kernels"][0].astype(float) / 255
+    assert np.allclose(tile, 0.5 + first.transpose(1, 2, 0) / np.abs(first).max() / 2, atol=0.003)
+
+
+def test_damage_is_the_claim(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    broken = Small()
+    with torch.no_grad():
+        weight = next(p for p in broken.parameters() if p.dim() == 4)
+        weight[1] = weight[0]
+    words = text_of(render(make_bundle(model(module=broken.eval()), picture(), methods=("saliency",))))
+    assert "copies or nearly so" in words or "untrained" in words
+
+
+def test_a_saved_bundle_gives_the_same_page_to_the_byte(probed: Bundle, tmp_path: Path) -> None:
+    again = Bundle.load(probed.save(tmp_path / "b"))
+    assert render(again) == render(probed)
+    assert json.dumps(again.record, sort_keys=True) == json.dumps(probed.record, sort_keys=True)
+
+
+def test_a_bundle_without_findings_gives_a_page_without_their_sections(probed: Bundle) -> None:
+    bare = Bundle(
+        record={k: v for k, v in probed.record.items() if k not in ("depth", "filters", "path")}, arrays=probed.arrays
+    )
+    assert re.findall(r'<section id="(\w+)"', render(bare)) == ["answer", "input", "network", "why", "assumed"]
+
+
+@pytest.mark.parametrize(("lang", "width"), [("en", 360), ("ko", 360), ("ko", 1440)])
+def test_nothing_sticks_out_of_the_window(probed: Bundle, tmp_path: Path, chromium: Any, lang: str, width: int) -> None:
+    file = tmp_path / "page.html"
+    file.write_text(render(probed, lang=lang), encoding="utf-8")
+    tab = chromium.new_page(viewport={"width": width, "height": 900})
+    tab.goto(file.as_uri())
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    shown = tab.evaluate(
+        "[...document.querySelectorAll('.wide-only')].filter(e => e.offsetParent || e.getClientRects().length).length"
+    )
+    assert (shown > 0) == (width > 760)
+    tab.close()
+
+
+def test_the_api_takes_drawings_as_a_probe_set(tmp_path: Path) -> None:
+    page = pellucid.report(model(), picture(), to=tmp_path / "p.html", methods=("saliency",), probe="drawings")
+    assert 'id="depth"' in page.read_text(encoding="utf-8")
