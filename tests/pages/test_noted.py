@@ -4,6 +4,8 @@ import io
 import json
 import pickle
 import re
+import struct
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,14 @@ import PIL.Image
 import pytest
 import torch
 from tests.inputs.test_colour_profiles import ADOBE, rgb_profile
+from tests.inputs.test_decoding import chunk
 from tests.pages.conftest import Small, model, picture
 from torch import nn
 
 import pellucid
 from pellucid.capture.kinship import unlike_training
 from pellucid.cli.loading import _changed
-from pellucid.errors import ArchiveError, CapacityError
+from pellucid.errors import ArchiveError, CapacityError, MethodError
 from pellucid.inputs.reading import read
 from pellucid.methods.catalogue import METHODS, method_from, settings_of
 from pellucid.methods.usual import explain_usual
@@ -33,6 +36,7 @@ from pellucid.pages.bundle import Bundle
 from pellucid.pages.measuring import card_summary
 from pellucid.pages.notes import noted, noted_by_sentence, noted_text
 from pellucid.pages.page import write_page
+from pellucid.pages.saved import write_saved
 from pellucid.pages.words import Catalogue
 
 KO, EN = Catalogue("ko"), Catalogue("en")
@@ -161,6 +165,7 @@ def described() -> Iterator[Preprocessing]:
     for name in FILTERS:
         yield Preprocessing(resize=40, crop=32, filter=name, mean=(0.485, 0.456, 0.406), source="assumed")
     yield Preprocessing(resize=(40, 60), crop=(32, 30), channels="BGR", scale=1.0, std=(2.0, 3.0, 4.0))
+    yield Preprocessing.none()
     yield Preprocessing(scale=1.0)
     yield Preprocessing(scale=2.0, source="the weights' metadata")
     yield Preprocessing(scale=2.0, mean=(0.5,) * 3, source="the default weights' metadata")
@@ -206,6 +211,9 @@ def pictures() -> Iterator[object]:
     yield saved(plain, icc_profile=rgb_profile("Wide", gamma=2.2, columns=ADOBE))
     yield saved(grey, icc_profile=rgb_profile("Wide", gamma=2.2, columns=ADOBE))
     yield saved(plain, icc_profile=b"no profile")
+    header = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)
+    content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(7))) + chunk(b"IEND", b"")
+    yield b"\x89PNG\r\n\x1a\n" + content
     yield (pixels / 255).astype(np.float32)
     yield deep
     frames = PIL.Image.open(io.BytesIO(saved(plain, "GIF", save_all=True, append_images=[plain.rotate(90)])))
@@ -215,7 +223,7 @@ def pictures() -> Iterator[object]:
 
 def test_every_note_of_reading_a_picture_has_a_translation() -> None:
     notes = {note for source in pictures() for note in read(source).notes}  # type: ignore[arg-type]
-    assert len(notes) >= 11
+    assert len(notes) >= 12
     assert [note for note in notes if english_in("picture", note)] == []
 
 
@@ -277,6 +285,46 @@ def test_every_reason_why_a_method_was_left_out_has_a_translation(build: Callabl
     found = reasons(build)
     assert found
     assert [reason for reason in found if english_in("reason", reason)] == []
+
+
+class Branching(Small):
+    """One convolution that the answer does not use, and one that does not look at the picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.aside, self.blind = nn.Conv2d(3, 2, 3), nn.Conv2d(3, 7, 3)
+        self.seen = nn.Parameter(torch.ones(1, 3, 8, 8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.aside(x)
+        return super().forward(x) + self.blind(self.seen).mean((2, 3))
+
+
+class Detached(Small):
+    """Its answer does not depend on the picture."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.detach())
+
+
+@pytest.mark.parametrize(
+    ("module", "method", "reason"),
+    [
+        (Small, "grad-cam(site=last)", "has shape"),
+        (Branching, "grad-cam(site=aside)", "does not depend on site"),
+        (Branching, "grad-cam(site=blind)", "site 'blind'"),
+        (Detached, "saliency", "site 'input'"),
+        (Detached, "integrated-gradients", "does not depend on the picture"),
+    ],
+)
+def test_every_other_refusal_of_a_method_would_have_a_translation(
+    module: type[nn.Module], method: str, reason: str
+) -> None:
+    with pytest.raises(MethodError) as caught:
+        pellucid.explain(model(module=module().eval()), picture(), method=method)
+    found = str(caught.value).split("; ")[0].removesuffix(".")
+    assert reason in found
+    assert english_in("reason", found) == []
 
 
 @pytest.mark.parametrize("method", list(METHODS))
@@ -386,6 +434,13 @@ def test_every_refusal_of_a_saved_bundle_has_a_translation(
     refusal(lambda record: record.update(pellucid="explanation"))
     refusal(lambda record: record.pop("pellucid"))
     refusal(lambda record: record.update(arrays_sha256=""))
+    with pytest.raises(ArchiveError) as incomplete:
+        write_saved(Bundle(record={**bundle.record, "sites": 3}, arrays=bundle.arrays), tmp_path / "page.html")
+    found.append(str(incomplete.value))
+    (tmp_path / "b.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ArchiveError) as damaged:
+        Bundle.load(tmp_path / "b.json")
+    found.append(str(damaged.value))
     monkeypatch.setattr(page, "LIMIT", 1000)
     with pytest.raises(CapacityError) as caught:
         write_page(bundle, tmp_path / "page.html")
@@ -394,5 +449,8 @@ def test_every_refusal_of_a_saved_bundle_has_a_translation(
     with pytest.raises(ArchiveError) as gone:
         Bundle.load(tmp_path / "b.json")
     found.append(str(gone.value))
-    assert len(set(found)) == 7
-    assert [text for text in found if english_in("refusal", text)] == []
+    assert len(set(found)) == 9
+    assert all(noted(text, "refusal", KO)[-1].tag == "" for text in found)
+    # Only the words of Python and of its JSON reader stay English.
+    stays = [words for text in found for words in english_in("refusal", text)]
+    assert [re.sub(r"[^A-Za-z]+.*", "", words) for words in stays] == ["TypeError", "Expecting"]

@@ -15,6 +15,7 @@ from functools import cache
 from importlib.resources import files
 from string import Formatter
 
+from pellucid.figures.numbers import MINUS
 from pellucid.pages.words import Catalogue, Segment, Sentence, filled_in, shortened
 
 ANY, NUMBER = "", "number"
@@ -128,6 +129,7 @@ def _translated(text: str, kind: str, language: str, depth: int) -> Sentence | N
                 for name, of in pattern.places
                 if of not in (ANY, NUMBER)
             }
-            shown = {name: inner.get(name) or shortened(value) for name, value in values.items()}
+            numbers = {name: values[name].replace("-", MINUS) for name, of in pattern.places if of == NUMBER}
+            shown = {name: inner.get(name) or shortened(value) for name, value in values.items()} | numbers
             return filled_in(pattern.said, shown)
     return None
