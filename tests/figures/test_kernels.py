@@ -101,9 +101,7 @@ def test_the_strongest_come_first_and_by_number_they_do_not() -> None:
 def test_bgr_weights_are_drawn_as_the_colours_that_they_are() -> None:
     kernels = filters(4, 3, 3, 3)
     blue_first = kernels[:, ::-1]
-    assert np.array_equal(
-        filter_figure(kernels, colours="RGB").pixels, filter_figure(blue_first, colours="BGR").pixels
-    )
+    assert np.array_equal(filter_figure(kernels, colours="RGB").pixels, filter_figure(blue_first, colours="BGR").pixels)
 
 
 def test_kernels_of_chosen_outputs_are_sorted_by_norm_over_the_inputs() -> None:

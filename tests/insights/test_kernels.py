@@ -70,7 +70,9 @@ def test_pairs_are_those_of_all_cosines(seed: int, groups: int, block: int) -> N
     same = [
         channel
         for channel in range(16)
-        if any(cosines[channel, twin] >= 0.99 for twin in range(channel) if twin * groups // 16 == channel * groups // 16)
+        if any(
+            cosines[channel, twin] >= 0.99 for twin in range(channel) if twin * groups // 16 == channel * groups // 16
+        )
     ]
     before, kernels._BLOCK = kernels._BLOCK, block
     try:
