@@ -15,7 +15,7 @@ from pellucid.errors import PellucidError
 from pellucid.inputs.reading import read
 from pellucid.insights import statistics, verdicts
 from pellucid.insights.filter_report import FilterReport, Finding
-from pellucid.insights.layers import Layer, layers_of
+from pellucid.insights.layers import Layer, after, layers_of
 from pellucid.insights.measuring import Progress, measured, silent_added, with_effects
 from pellucid.models.loading import load
 from pellucid.models.model import Model
@@ -61,6 +61,7 @@ def inspect_filters(
     reports = [measured(layer, module, seed=seed) for layer in layers]
     broken = _not_finite(module)
     findings = [*verdicts.not_finite(broken), *verdicts.initial_weights(reports)]
+    anew = _initial_sites(findings, layers)
     norms = statistics.norms_of(module, probe.sites)
     checks: list[statistics.NormCheck] = []
     pairs: list[tuple[str, str]] = []
@@ -78,8 +79,11 @@ def inspect_filters(
         elif norms:
             arriving = statistics.arriving_at(module, probe.batch, norms, probe.sites)
             checks = [norm.gap(arriving[norm.name]) for norm in norms]
-            pairs = statistics.swapped(module, probe.batch, norms, probe.sites, arriving)
-    findings += verdicts.statistics(norms, checks, pairs, _initial_sites(findings, layers), probe.sites)
+            # What comes out of fresh weights fits nobody's statistics.
+            spoilt = after(anew, probe.sites)
+            judged = [norm for norm in norms if norm.name not in spoilt]
+            pairs = statistics.swapped(module, probe.batch, judged, probe.sites, arriving)
+    findings += verdicts.statistics(norms, checks, pairs, anew, probe.sites)
     findings += verdicts.filters(reports, {layer.name: layer for layer in layers}, probe.pictures)
     return FilterReport(
         model=known.name,
