@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from pellucid.capture.watching import watch as watch
     from pellucid.inputs.image import Image as Image
     from pellucid.inputs.reading import read as read
+    from pellucid.insights.depth import along_depth as along_depth
     from pellucid.insights.filters import inspect_filters as inspect_filters
+    from pellucid.insights.path import path_of_decision as path_of_decision
     from pellucid.methods.explaining import explain as explain
     from pellucid.methods.explaining import explain_many as explain_many
     from pellucid.methods.explanation import Explanation as Explanation
@@ -35,11 +37,13 @@ _HOMES = {
     "Model": "pellucid.models.model",
     "Preprocessing": "pellucid.models.preprocessing",
     "Trace": "pellucid.capture.trace",
+    "along_depth": "pellucid.insights.depth",
     "compare": "pellucid.pages.compare",
     "explain": "pellucid.methods.explaining",
     "explain_many": "pellucid.methods.explaining",
     "inspect_filters": "pellucid.insights.filters",
     "load": "pellucid.models.loading",
+    "path_of_decision": "pellucid.insights.path",
     "read": "pellucid.inputs.reading",
     "report": "pellucid.pages.report",
     "trace": "pellucid.capture.trace",
