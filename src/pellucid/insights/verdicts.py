@@ -191,14 +191,14 @@ def _dead(layer: LayerReport, dead: Sequence[Dead], norm: str | None, pictures: 
         why.append(f"{weights} with a norm below a thousandth of the layer's median")
     if weights < len(dead):
         why.append(f"{len(dead) - weights} by the scale of {norm}, below a thousandth of its median")
-    it = "it" if len(dead) == 1 else "they"
+    it, are = ("it", "is") if len(dead) == 1 else ("they", "are")
     after_all = f", although {norm} remembers that {it} varied, so {it} died after training" if damage else ""
     return Finding(
         kind="dead",
         damage=damage,
         sites=(layer.name,),
         channels=channels,
-        sentence=f"{layer.name}: {len(dead)} of {layer.shape[0]} filters {'is' if len(dead) == 1 else 'are'} dead ({'; '.join(why)}): "
+        sentence=f"{layer.name}: {len(dead)} of {layer.shape[0]} filters {are} dead ({'; '.join(why)}): "
         f"{listed(channels)}{after_all}.{_removing([each.removal for each in dead], pictures)}",
     )
 
