@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -54,6 +55,15 @@ def real(shared_data: Path, architectures: ModuleType) -> Real:
     return Real(shared_data, architectures)
 
 
+def exchange(first: nn.Module, second: nn.Module) -> None:
+    """Two BatchNorm layers change their statistics."""
+    for field in ("running_mean", "running_var"):
+        one, other = getattr(first, field), getattr(second, field)
+        kept = one.clone()
+        one.copy_(other)
+        other.copy_(kept)
+
+
 def kinds(report: FilterReport) -> list[tuple[str, tuple[str, ...]]]:
     return [(finding.kind, finding.sites) for finding in report.damage]
 
@@ -79,6 +89,23 @@ def test_what_training_itself_has_killed_or_doubled_is_told_as_a_fact(real: Real
     same = np.tril(np.abs(directions @ directions.T) >= 0.99, -1).any(axis=1)
     assert [twin.pair.channel for twin in layer.twins] == alive[same].tolist()
     assert {finding.kind for finding in report.findings} == {"dead", "duplicate"}
+
+
+def test_pictures_that_are_prepared_in_another_way_are_a_named_reason_and_no_swap(real: Real) -> None:
+    model = real.model("resnet20_cifar10")
+    bright = replace(model, preprocessing=replace(model.preprocessing, mean=(0, 0, 0), std=(1 / 255,) * 3))
+    (finding,) = inspect_filters(bright, real.photographs("resnet20_cifar10")).damage
+    assert (finding.kind, finding.sites) == ("foreign-statistics", ("bn1",))
+    assert "or prepared in another way" in finding.sentence
+
+
+def test_swapped_statistics_are_no_memory_of_a_filter_that_was_alive(real: Real) -> None:
+    model = real.model("mobilenet_v2")
+    parts = dict(model.module.named_modules())
+    # features.12.conv.0.0 has a filter that training has killed.
+    pair = ("features.12.conv.0.1", "features.12.conv.1.1")
+    exchange(parts[pair[0]], parts[pair[1]])
+    assert kinds(inspect_filters(model, real.photographs("mobilenet_v2"))) == [("swapped-statistics", pair)]
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -131,9 +158,5 @@ def test_a_layer_that_was_initialised_anew_is_named(name: str, layer: str, real:
 def test_swapped_statistics_are_named(name: str, pair: tuple[str, str], real: Real) -> None:
     model = real.model(name)
     parts: dict[str, nn.Module] = dict(model.module.named_modules())
-    for field in ("running_mean", "running_var"):
-        one, other = getattr(parts[pair[0]], field), getattr(parts[pair[1]], field)
-        kept = one.clone()
-        one.copy_(other)
-        other.copy_(kept)
+    exchange(parts[pair[0]], parts[pair[1]])
     assert kinds(inspect_filters(model, real.photographs(name))) == [("swapped-statistics", pair)]

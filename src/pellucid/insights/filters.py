@@ -16,7 +16,7 @@ from pellucid.inputs.reading import read
 from pellucid.insights import statistics, verdicts
 from pellucid.insights.filter_report import FilterReport, Finding
 from pellucid.insights.layers import Layer, after, layers_of
-from pellucid.insights.measuring import Progress, measured, silent_added, with_effects
+from pellucid.insights.measuring import Progress, measured, silent_added, with_effects, without_memory_of
 from pellucid.models.loading import load
 from pellucid.models.model import Model
 
@@ -83,6 +83,8 @@ def inspect_filters(
             spoilt = after(anew, probe.sites)
             judged = [norm for norm in norms if norm.name not in spoilt]
             pairs = statistics.swapped(module, probe.batch, judged, probe.sites, arriving)
+            wrong = {name for pair in pairs for name in pair}
+            reports = [without_memory_of(*both, wrong) for both in zip(reports, layers, strict=True)]
     findings += verdicts.statistics(norms, checks, pairs, anew, probe.sites)
     findings += verdicts.filters(reports, {layer.name: layer for layer in layers}, probe.pictures)
     return FilterReport(

@@ -1,6 +1,6 @@
 """From a layer to its report: first the numbers of its weights, then what is measured on the probe pictures."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,6 +67,13 @@ def _dead(without_weights: Sequence[int], layer: Layer, module: nn.Module) -> tu
         for channel in torch.nonzero(strength < DEAD * strength.median()).flatten().tolist():
             dead.setdefault(channel, Dead(channel=channel, reason="scale"))
     return tuple(dead[channel] for channel in sorted(dead))
+
+
+def without_memory_of(report: LayerReport, layer: Layer, distrusted: Collection[str]) -> LayerReport:
+    """The report without what a BatchNorm remembers of dead filters, if that holds another layer's statistics."""
+    if layer.batch_norm not in distrusted:
+        return report
+    return replace(report, dead=tuple(replace(each, remembered=False) for each in report.dead))
 
 
 def silent_added(
