@@ -64,7 +64,7 @@ def test_damage_is_said_in_a_sentence(cli: Cli, place: Path) -> None:
     (place / "damaged.py").write_text(DAMAGED)
     ended = cli("filters", "damaged.py:build", "--trust", *of_net()[2:])
     assert ended.code == 0
-    assert "DAMAGE: features.24: 1 of 32 filters are copies of others up to a factor: 8 like 3." in ended.out
+    assert "DAMAGE: features.24: 1 of 32 filters is a copy of another up to a factor: 8 like 3." in ended.out
 
 
 def test_broken_pictures_are_skipped_and_said_and_the_rest_is_taken(cli: Cli, folder: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_site_and_channels_choose_what_is_drawn(cli: Cli) -> None:
     [
         (("--channel", "40"), "channel is 40, expected 0 to 39"),
         (("--site", "kind:conv"), "'kind:conv' means 3 sites"),
-        (("--site", "features.9"), "no site 'features.9'; did you mean 'features.0'?"),
+        (("--site", "haed"), "no site 'haed'; did you mean 'head'?"),
         (("-o", "maps.jpg"), "expected a name that ends in .png"),
         (("--most", "0"), "--most is 0, expected 1 or more"),
         (("--scale", "map"), "'map' is not one of 'filter', 'shared'"),

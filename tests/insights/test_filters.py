@@ -286,9 +286,11 @@ def test_batch_norm_s_scale_can_kill_a_filter(drawings: list[np.ndarray]) -> Non
 def test_no_more_filters_are_measured_than_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "MOST_MEASURED", 1)
     report = inspect_filters(Small(), torch.rand(3, 3, 12, 12))
-    assert "measured for 1 filters and left out for 2" in report.notes[0]
-    assert sum(each.removal is not None for each in report.layer("first").dead + report.layer("first").silent) == 0
-    assert report.layer("second").twins[0].removal is not None
+    flagged = [each for layer in report.layers for each in (*layer.twins, *layer.dead, *layer.silent)]
+    assert len(flagged) > 2
+    assert f"left out for {len(flagged) - 1} (" in report.notes[0]
+    # The dead one of the first layer is as telling as the duplicate of the second, and comes before it.
+    assert [each for each in flagged if each.removal is not None] == [report.layer("first").dead[0]]
 
 
 def test_grouped_and_transposed_convolutions_are_filters_by_output() -> None:
@@ -314,8 +316,8 @@ def test_the_report_is_json_and_speaks() -> None:
         repr(report.layers[0]) == "<LayerReport features.0 8×3×3×3, effective rank 7.8, 0 dead, 0 silent, 0 duplicate>"
     )
     assert "no pictures were given, so no effect was measured" in report.notes[0]
-    with pytest.raises(SiteError, match=r"did you mean 'features\.20'"):
-        report.layer("features.2O")
+    with pytest.raises(SiteError, match=r"did you mean 'classifier\.5'"):
+        report.layer("clasifier.5")
 
 
 def test_a_model_that_takes_no_picture_is_looked_at_by_its_weights() -> None:

@@ -96,6 +96,16 @@ def test_a_place_for_a_number_takes_no_words() -> None:
     assert english_in("explanation", "not finite: many of 12 values are NaN or infinite") != []
 
 
+def seconds(text: str, kind: str) -> float:
+    """What a note takes of the processor at best, so that a busy machine does not count."""
+    found = []
+    for _ in range(3):
+        begun = time.process_time()
+        noted(text, kind, KO)
+        found.append(time.process_time() - begun)
+    return min(found)
+
+
 @pytest.mark.parametrize("kind", list(patterns("ko")))
 def test_ten_kilobytes_take_a_moment_whatever_they_hold(kind: str) -> None:
     """Each pattern is fed with its own words, over and over, with its own end and with another."""
@@ -104,13 +114,9 @@ def test_ten_kilobytes_take_a_moment_whatever_they_hold(kind: str) -> None:
         for piece in ("7", "7 ", "".join(inner) or "of", "".join(inner)[:-1] or "("):
             for end in (last, "\0"):
                 text = first + piece * (10_000 // len(piece)) + end
-                begun = time.perf_counter()
-                noted(text, kind, KO)
-                assert time.perf_counter() - begun < 0.1
+                assert seconds(text, kind) < 0.1
 
 
 def test_a_chain_of_descriptions_ends() -> None:
-    begun = time.perf_counter()
-    noted("centre crop 1×1, " * 600 + "RGB, ÷ 255 (assumed)", "preparation", KO)
-    noted("flags for a; the rest: " * 500 + "flags", "source", KO)
-    assert time.perf_counter() - begun < 0.25
+    assert seconds("centre crop 1×1, " * 600 + "RGB, ÷ 255 (assumed)", "preparation") < 0.1
+    assert seconds("flags for a; the rest: " * 500 + "flags", "source") < 0.1

@@ -15,6 +15,9 @@ SAME = 0.99
 _BY_CHANCE = 0.01
 """So many pairs may be expected to be that similar by chance, else a layer's filters are too short to be compared."""
 _BLOCK = 2048
+_SCREEN = 4096
+"""Values of a filter from which on a first look at every so many of them tells which pairs to compare in full."""
+_LIKELY = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +112,9 @@ def pairs_of(flat: np.ndarray, *, groups: int, leave_out: np.ndarray) -> tuple[P
     norms = norms_of(flat)
     usable = norms > 0
     usable[leave_out] = False
-    directions = flat / np.where(usable, norms, 1)[:, None]
+    look = flat[:, :: -(-length // 1024)] if length > _SCREEN else flat
+    seen = norms_of(look)
+    directions = look / np.where(usable & (seen > 0), seen, 1)[:, None]
     directions[~usable] = 0
     found: list[Pair] = []
     for first in range(0, count, members):
@@ -120,9 +125,13 @@ def pairs_of(flat: np.ndarray, *, groups: int, leave_out: np.ndarray) -> tuple[P
             cosines = np.tril(cosines, k=start - 1)
             best = np.abs(cosines).argmax(axis=1)
             for row, twin in enumerate(best):
-                cosine = float(cosines[row, twin])
+                cosine, channel = float(cosines[row, twin]), first + start + row
+                if look is not flat and abs(cosine) >= _LIKELY:
+                    cosine = float(
+                        flat[channel] @ flat[first + int(twin)] / (norms[channel] * norms[first + int(twin)])
+                    )
                 if abs(cosine) >= SAME:
-                    found.append(Pair(channel=first + start + row, twin=first + int(twin), cosine=cosine))
+                    found.append(Pair(channel=channel, twin=first + int(twin), cosine=cosine))
     return tuple(found)
 
 

@@ -120,8 +120,8 @@ def with_effects(
         (change.layer, change.of, change.twin_instead): effect for change, effect in zip(changes, found, strict=True)
     }
     note = (
-        f"removing was measured for {MOST_MEASURED} filters and left out for {left_out} (first come copies and filters "
-        "that died after training, then other duplicates and dead ones, then silent ones)."
+        f"removing was measured for {MOST_MEASURED} of the dead, duplicate and silent filters and left out for "
+        f"{left_out} (first come copies and filters that died after training, silent ones come last)."
     )
     return [_with(report, known) for report in reports], [note] if left_out else []
 

@@ -101,7 +101,7 @@ def _described(found: Initial) -> str:
         return "orthogonal filters of one strength"
     score = max(found.scores.values())
     return (
-        f"{found.family}, standard deviation {found.deviation:.3g}, at most {score:.2f} of what random ones may differ"
+        f"{found.family}, standard deviation {found.deviation:.3g}, {score:.2f} of the way to where they could be told"
     )
 
 
@@ -191,13 +191,14 @@ def _dead(layer: LayerReport, dead: Sequence[Dead], norm: str | None, pictures: 
         why.append(f"{weights} with a norm below a thousandth of the layer's median")
     if weights < len(dead):
         why.append(f"{len(dead) - weights} by the scale of {norm}, below a thousandth of its median")
-    after_all = f", although {norm} remembers that they varied, so they died after training" if damage else ""
+    it, are = ("it", "is") if len(dead) == 1 else ("they", "are")
+    after_all = f", although {norm} remembers that {it} varied, so {it} died after training" if damage else ""
     return Finding(
         kind="dead",
         damage=damage,
         sites=(layer.name,),
         channels=channels,
-        sentence=f"{layer.name}: {len(dead)} of {layer.shape[0]} filters are dead ({'; '.join(why)}): "
+        sentence=f"{layer.name}: {len(dead)} of {layer.shape[0]} filters {are} dead ({'; '.join(why)}): "
         f"{listed(channels)}{after_all}.{_removing([each.removal for each in dead], pictures)}",
     )
 
@@ -219,7 +220,10 @@ def _dead_together(layers: Sequence[LayerReport], pictures: int) -> Finding:
 def _twins(layer: LayerReport, twins: Sequence[Twin], pictures: int, *, damage: bool) -> Finding:
     channels = tuple(sorted({number for each in twins for number in (each.pair.channel, each.pair.twin)}))
     least = min(abs(each.pair.cosine) for each in twins)
-    like = "copies of others up to a factor" if damage else f"nearly the same as others (|cosine| {least:.4f} or more)"
+    are = "is" if len(twins) == 1 else "are"
+    like = (
+        "a copy of another up to a factor" if damage else f"nearly the same as another (|cosine| {least:.4f} or more)"
+    )
     shown = listed(
         [f"{each.pair.channel} like {'-' if each.pair.cosine < 0 else ''}{each.pair.twin}" for each in twins]
     )
@@ -230,7 +234,7 @@ def _twins(layer: LayerReport, twins: Sequence[Twin], pictures: int, *, damage: 
         damage=damage,
         sites=(layer.name,),
         channels=channels,
-        sentence=f"{layer.name}: {len(twins)} of {layer.shape[0]} filters are {like}: {shown}."
+        sentence=f"{layer.name}: {len(twins)} of {layer.shape[0]} filters {are} {like}: {shown}."
         f"{_removing([each.removal for each in twins], pictures)}{instead}",
     )
 
