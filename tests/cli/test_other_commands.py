@@ -14,7 +14,7 @@ from pellucid.models.loading import list_models
 
 def test_demo_writes_a_page_in_out_if_there_is_one(cli: Cli, place: Path) -> None:
     (place / "out").mkdir()
-    ended = cli("demo", "--lang", "ko")
+    ended = cli("demo", "--lang", "ko", "--bundle", "demo")
     assert (ended.code, ended.out) == (0, "out/pellucid-demo.html\n")
     page = (place / "out" / "pellucid-demo.html").read_text(encoding="utf-8")
     assert 'lang="ko"' in page
@@ -22,6 +22,9 @@ def test_demo_writes_a_page_in_out_if_there_is_one(cli: Cli, place: Path) -> Non
     assert "<script" not in page
     assert f"file://{place.as_posix()}/out/pellucid-demo.html" in ended.err
     assert str(place) not in page
+    # What was saved gives the same page, without the model.
+    assert cli("report", "demo", "--lang", "ko").out == "demo.html\n"
+    assert (place / "demo.html").read_text(encoding="utf-8") == page
 
 
 def test_a_photograph_is_remarked_on_and_a_drawing_is_not(cli: Cli, shared_data: Path) -> None:
