@@ -29,8 +29,9 @@ demo: $(VENV)/run
 	@mkdir -p out
 	@$(BIN)/pellucid demo -o out/demo.html
 
+# Two processes on two cores: threads of their own would only wait for each other.
 test: $(VENV)/dev
-	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --cov --cov-report=term
 
 check: $(VENV)/dev
 	$(BIN)/ruff check .
