@@ -1,11 +1,10 @@
-"""Make the pictures in docs/images: `python docs/screenshots.py`, or with a picture and models behind it.
+"""Make the pictures in docs/images: `python docs/screenshots.py`, or with saved bundles behind it.
 
-Without arguments, the upper part of the demo page in both languages. With a picture and models (as `pellucid explain`
-takes them; a colon is followed by further options, "net.py:build" needs --trust), each page in light, dark, Korean, on
-a phone and in print, as strips one beside the other. Needs Debian's chromium and playwright.
+Without arguments, the upper part of the demo page in both languages. With bundles (`pellucid explain --bundle`), the
+page of each in light, dark, Korean, on a phone and in print, cut into strips one beside the other. Needs Debian's
+chromium and playwright.
 """
 
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -35,13 +34,9 @@ def demo(browser: Any, folder: Path) -> None:
         small(PIL.Image.open(shot)).save(shot, optimize=True)
 
 
-def pages(browser: Any, folder: Path, picture: str, models: Sequence[str]) -> None:
-    """Every page of some models in every dress."""
-    for model in models:
-        words = shlex.split(model)
-        base = folder / "bundle"
-        command = [sys.executable, "-m", "pellucid", "explain", words[0], picture, *words[1:], "--bundle", str(base)]
-        subprocess.run(command, check=True)
+def pages(browser: Any, folder: Path, bundles: Sequence[str]) -> None:
+    """The page of every bundle in every dress."""
+    for bundle in bundles:
         for language, width, scheme, media in (
             ("en", 1280, "light", "screen"),
             ("en", 1280, "dark", "screen"),
@@ -50,7 +45,7 @@ def pages(browser: Any, folder: Path, picture: str, models: Sequence[str]) -> No
             ("en", 800, "light", "print"),
         ):
             page_file = folder / "page.html"
-            command = [sys.executable, "-m", "pellucid", "report", f"{base}.json", "-o", str(page_file)]
+            command = [sys.executable, "-m", "pellucid", "report", bundle, "-o", str(page_file)]
             subprocess.run([*command, "--lang", language], check=True)
             page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
             page.emulate_media(media=media, color_scheme=scheme)
@@ -58,9 +53,8 @@ def pages(browser: Any, folder: Path, picture: str, models: Sequence[str]) -> No
             shot = folder / "page.png"
             page.screenshot(path=str(shot), full_page=True)
             page.close()
-            name = words[0].rpartition("/")[2].partition("@")[0].partition(":")[0].removesuffix(".safetensors")
             dress = "phone" if width == 360 else "print" if media == "print" else f"{scheme}.{language}"
-            strips(PIL.Image.open(shot)).save(IMAGES / f"{name}.{dress}.png", optimize=True)
+            strips(PIL.Image.open(shot)).save(IMAGES / f"{Path(bundle).stem}.{dress}.png", optimize=True)
 
 
 def strips(page: PIL.Image.Image) -> PIL.Image.Image:
@@ -79,12 +73,12 @@ def small(picture: PIL.Image.Image) -> PIL.Image.Image:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The demo's pictures, or those of some models."""
+    """The demo's pictures, or those of some bundles."""
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         if arguments:
-            pages(browser, Path(folder), arguments[0], arguments[1:])
+            pages(browser, Path(folder), arguments)
         else:
             demo(browser, Path(folder))
         browser.close()
