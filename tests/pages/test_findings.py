@@ -91,7 +91,7 @@ def test_damage_is_the_claim(tmp_path: Path) -> None:
         weight = next(p for p in broken.parameters() if p.dim() == 4)
         weight[1] = weight[0]
     words = text_of(render(make_bundle(model(module=broken.eval()), picture(), methods=("saliency",))))
-    assert "copies or nearly so" in words or "untrained" in words
+    assert "the same as another or nearly so" in words or "untrained" in words
 
 
 def test_a_saved_bundle_gives_the_same_page_to_the_byte(probed: Bundle, tmp_path: Path) -> None:

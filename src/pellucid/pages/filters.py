@@ -14,6 +14,8 @@ from pellucid.pages.words import Catalogue, Segment, shortened
 _COLUMNS = {"wide": 24, "narrow": 12}
 _MOST_NAMED = 6
 _GAP = 1
+_ZERO = 128
+"""Between kernels lies what 0 looks like, in light and in dark."""
 
 
 def filters_view(bundle: Bundle, words: Catalogue) -> dict[str, Any] | None:
@@ -34,8 +36,14 @@ def filters_view(bundle: Bundle, words: Catalogue) -> dict[str, Any] | None:
 
 
 def _sound(record: Mapping[str, Any], words: Catalogue) -> tuple[Segment, ...]:
-    filters = sum(layer["shape"][0] for layer in record["layers"])
-    return words.say("filters.sound", layers=len(record["layers"]), filters=grouped(filters))
+    layers = record["layers"]
+    counted = {
+        "layers": len(layers),
+        "filters": grouped(sum(layer["shape"][0] for layer in layers)),
+        "dead": sum(layer["dead"] for layer in layers),
+        "alike": sum(layer["duplicates"] for layer in layers),
+    }
+    return words.say("filters.sound" if not record["findings"] else "filters.sound.facts", **counted)
 
 
 def _said(finding: Mapping[str, Any], record: Mapping[str, Any], words: Catalogue) -> tuple[Segment, ...]:
@@ -45,7 +53,7 @@ def _said(finding: Mapping[str, Any], record: Mapping[str, Any], words: Catalogu
         sites=_listed([shortened(site, longest=60) for site in sites], words),
         layers=len(sites),
         of=len(record["layers"]),
-        filters=len(channels) or sum(_of(record, sites, finding["kind"])),
+        count=sum(_of(record, sites, finding["kind"])) or len(channels),
     )
 
 
@@ -64,7 +72,7 @@ def _with_effect(finding: Mapping[str, Any], record: Mapping[str, Any], words: C
                 "filters.removal",
                 largest=number(finding["largest"]),
                 changed=finding["changed"],
-                pictures=record["pictures"],
+                count=record["pictures"],
             )
         )
     return said
@@ -103,7 +111,7 @@ def _mosaic(tiles: np.ndarray, columns: int) -> Picture:
     count, tall, wide = tiles.shape[:3]
     columns = min(columns, count)
     rows = -(-count // columns)
-    sheet = np.full((rows * (tall + _GAP) - _GAP, columns * (wide + _GAP) - _GAP, 3), 255, dtype=np.uint8)
+    sheet = np.full((rows * (tall + _GAP) - _GAP, columns * (wide + _GAP) - _GAP, 3), _ZERO, dtype=np.uint8)
     for place, tile in enumerate(tiles):
         top, left = place // columns * (tall + _GAP), place % columns * (wide + _GAP)
         sheet[top : top + tall, left : left + wide] = tile
