@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -45,7 +46,7 @@ def summarise(values: Tensor, *, full: bool = False) -> Statistics:
     if values.dtype not in (torch.float32, torch.float64):
         values = values.float()
     flat = values.reshape(-1) if values.is_contiguous() else values.contiguous().reshape(-1)
-    zeros = 1.0 - float(torch.count_nonzero(flat)) / count
+    zeros = _zeros(flat) / count
     total = float(_sum(flat))
     square = float(_sum_of_squares(flat))
     not_finite = 0
@@ -74,6 +75,13 @@ def summarise(values: Tensor, *, full: bool = False) -> Statistics:
     else:
         histogram = (flat.numel(),) + (0,) * (BINS - 1)
     return Statistics(mean=mean, std=std, zeros=zeros, not_finite=not_finite, low=low, high=high, histogram=histogram)
+
+
+def _zeros(flat: Tensor) -> int:
+    """How many values are 0; on the CPU NumPy counts truths many times faster than torch counts numbers."""
+    if flat.device.type == "cpu":
+        return int(np.count_nonzero((flat == 0).numpy()))
+    return flat.numel() - int(torch.count_nonzero(flat))
 
 
 # Rows of this length keep the running sums short, so that float32 is enough within a row; rows are added in double.
