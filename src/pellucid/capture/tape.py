@@ -56,12 +56,6 @@ class Tape:
     _kept_in: dict[int, list[_Entry]] = field(default_factory=dict)
     _alive: dict[int, list[weakref.ref[Tensor]]] = field(default_factory=dict)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the results on the tape, each piece of memory counted once."""
-        tensors = [t for entry in self.entries for t in (*tensors_in(entry.result), *tensors_in(entry.overwritten))]
-        return sum({storage_of(t): t.untyped_storage().nbytes() for t in tensors}.values())
-
     def __call__(self, function: Function, op: str, site: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run an operation and note what it returned."""
         target = written_in_place(function, args, kwargs)

@@ -31,11 +31,6 @@ class Estimate:
         """As JSON types."""
         return {"value": self.value, "low": self.low, "high": self.high, "count": self.count}
 
-    @classmethod
-    def from_record(cls, record: dict[str, Any]) -> "Estimate":
-        """From what `to_record` gave."""
-        return cls(**record)
-
 
 def median_of(values: Sequence[float] | np.ndarray, *, seed: int) -> Estimate:
     """The median and its percentile bootstrap interval over pictures."""
