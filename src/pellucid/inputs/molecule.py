@@ -1,0 +1,20 @@
+"""What a molecule is besides a graph: how its atoms and bonds are written."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Molecule:
+    """How to draw a graph whose nodes are atoms and whose edges are bonds.
+
+    Attributes:
+        symbols: The element of each atom ("C", "Cl").
+        charges: The formal charge of each atom.
+        hydrogens: How many hydrogen atoms each atom carries that are no nodes of the graph.
+        smiles: How the molecule was written; empty where it came from elsewhere.
+    """
+
+    symbols: tuple[str, ...]
+    charges: tuple[int, ...] = ()
+    hydrogens: tuple[int, ...] = ()
+    smiles: str = ""
