@@ -81,7 +81,7 @@ def test_a_node_that_receives_nothing_gets_the_bias_and_nothing_infinite() -> No
 
 def test_duplicate_arcs_count_twice() -> None:
     values = torch.tensor([[1.0], [10.0]])
-    assert propagate(values, torch.tensor([[1, 1], [0, 0]]), None).tolist() == [[20.0], [0.0]]
+    assert propagate(values, torch.tensor([[1, 1], [0, 0]]), torch.ones(2)).tolist() == [[20.0], [0.0]]
 
 
 def test_a_graph_without_arcs_convolves_each_node_alone() -> None:

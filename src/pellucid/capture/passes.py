@@ -26,6 +26,7 @@ from pellucid.capture.sites import INPUT
 from pellucid.capture.tape import LeftTapeError, Player, Tape, constants_of
 from pellucid.capture.undisturbed import undisturbed
 from pellucid.errors import MethodError, ModelError, PellucidError, SiteError
+from pellucid.models.graph_arguments import GraphArguments
 
 Resolve = Callable[[Tensor, Facts], Sequence[Score]]
 Found = list[tuple[Sequence[Score], Tensor, Seen]]
@@ -126,6 +127,37 @@ def _forward(module: nn.Module, batch: Tensor, recorder: Recorder) -> Any:
             raise
         raise explained(module, batch, recorder, error, attempt) from error
     return output
+
+
+def forward_graph(module: nn.Module, given: GraphArguments, recorder: Recorder) -> Any:
+    """One pass of a graph model that is already in our hands, recorded.
+
+    Raises:
+        ModelError: The model refuses the graph; its own words are kept.
+    """
+    arguments = given.for_model(module)
+    try:
+        with recorder.alone():
+            output = module(**arguments)
+            recorder.note_output(output)
+    except Exception as error:
+        if isinstance(error, PellucidError) or is_out_of_memory(error):
+            raise
+        place, words = recorder.where_it_failed(), " ".join(str(error).split())[:300]
+        where = f"at site {place!r}" if place else "in its own forward"
+        shape = f"{given.nodes} nodes with {given.x.shape[1]} features and {given.edge_index.shape[1]} arcs"
+        raise ModelError(f"the model stopped {where} on a graph of {shape}: {type(error).__name__}: {words}") from error
+    return output
+
+
+def run_graph(module: nn.Module, given: GraphArguments, **more: Tensor) -> Any:
+    """What a graph model that is already in our hands returns."""
+    return module(**given.for_model(module), **more)
+
+
+def gradient(total: Tensor, inputs: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
+    """The derivative of a number with respect to some tensors; None for those that it does not depend on."""
+    return _derivative(total, list(inputs))
 
 
 def values_of(module: nn.Module, batch: Tensor, names: Sequence[str]) -> tuple[dict[str, Tensor], Answer]:

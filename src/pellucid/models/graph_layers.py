@@ -1,7 +1,8 @@
 """Layers that pass messages along arcs: graph convolution, GIN and GraphSAGE, each equal to PyG's layer of that name.
 
-All take node features (nodes, features), dense or sparse, and arcs (2, arcs) as PyG has them: from, to. Nothing of size
-nodes × nodes is ever made.
+Each has one `Normalise`, which says along which arcs messages run and with what weights; whoever wants to look at that,
+or to change it for one pass, hooks that module. All take node features (nodes, features), dense or sparse, and arcs
+(2, arcs) as PyG has them: from, to. Nothing of size nodes × nodes is ever made.
 """
 
 from typing import Literal, get_args
@@ -18,12 +19,10 @@ Arcs = Int[Tensor, "2 arcs"]
 Weights = Float[Tensor, " arcs"]
 
 
-def propagate(values: Float[Tensor, "nodes channels"], arcs: Arcs, weights: Weights | None) -> Tensor:
+def propagate(values: Float[Tensor, "nodes channels"], arcs: Arcs, weights: Weights) -> Tensor:
     """Â X: each node receives the sum of its senders' values times the weights of the arcs, (nodes, channels)."""
     senders, receivers = arcs[0], arcs[1]
-    messages = values.index_select(0, senders)
-    if weights is not None:
-        messages = messages * weights[:, None]
+    messages = values.index_select(0, senders) * weights[:, None]
     return values.new_zeros(values.shape).index_add(0, receivers, messages)
 
 
@@ -119,6 +118,7 @@ class GINConvolution(nn.Module):
 
     def __init__(self, mlp: nn.Module, *, eps: float = 0.0, train_eps: bool = False) -> None:
         super().__init__()
+        self.normalise = Normalise("none", self_loops=False)
         self.mlp = mlp
         self.eps: Tensor
         if train_eps:
@@ -129,7 +129,8 @@ class GINConvolution(nn.Module):
     def forward(self, x: Tensor, edge_index: Arcs, edge_weight: Weights | None = None) -> Tensor:
         """Node features (nodes, in_features) to (nodes, out_features)."""
         x = x.to_dense() if x.is_sparse else x
-        return self.mlp(propagate(x, edge_index, edge_weight) + (1 + self.eps) * x)  # type: ignore[no-any-return]
+        arcs, weights = self.normalise(edge_index, edge_weight, x.shape[0], x.dtype)
+        return self.mlp(propagate(x, arcs, weights) + (1 + self.eps) * x)  # type: ignore[no-any-return]
 
 
 class SAGEConvolution(nn.Module):

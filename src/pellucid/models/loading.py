@@ -15,6 +15,7 @@ from pellucid.models.building import built_from, cached_weights, from_library, f
 from pellucid.models.bundled import bundled
 from pellucid.models.checkpoints import Weights, read_weights
 from pellucid.models.fitting import fit
+from pellucid.models.graph_arguments import takes_graphs
 from pellucid.models.labels import class_names_of
 from pellucid.models.model import Model
 from pellucid.models.preprocessing import Preprocessing
@@ -211,7 +212,7 @@ def _finished(
     names = built.class_names if class_names is None else _named(class_names, built.outputs)
     if preprocessing is None and built.preprocessing is None:
         preprocessing, note = assumed_for(built.module)
-        notes += (note,)
+        notes += () if takes_graphs(built.module) else (note,)
     elif preprocessing is None:
         preprocessing = built.preprocessing
     elif built.preprocessing is not None and _values(preprocessing) != _values(built.preprocessing):

@@ -1,0 +1,236 @@
+"""Running graph models: one pass over the whole graph to learn how it passes messages, then many small ones.
+
+A target node depends on its neighbourhood alone, as far as the model has layers. So the neighbourhoods of many targets
+are cut out with the normalised weights that they have in the whole graph, laid side by side, and run as one.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from pellucid.capture import passes
+from pellucid.capture.answers import Answer, read_answer
+from pellucid.capture.messages import Route, Steering, convolution_of, message_layers, noted_routes, steered
+from pellucid.capture.operations import SOFTMAXES, function_op
+from pellucid.capture.provenance import storage_of
+from pellucid.capture.recorder import Recorder
+from pellucid.capture.sites import Site
+from pellucid.capture.undisturbed import undisturbed
+from pellucid.capture.unions import Union
+from pellucid.models.graph_arguments import GraphArguments
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class WholePass:
+    """What one pass over a whole graph, or a batch of graphs, has shown.
+
+    Attributes:
+        module: The model.
+        arguments: What it was given.
+        answer: The logits: a row for each node, each asked edge or each graph.
+        sites: The sites, without values.
+        routes: Along which arcs each layer passed messages.
+        depth: How many layers one after the other pass messages on the way to the answer.
+    """
+
+    module: nn.Module
+    arguments: GraphArguments
+    answer: Answer
+    sites: tuple[Site, ...]
+    routes: Mapping[str, Sequence[Route]]
+    depth: int
+
+
+def whole_pass(module: nn.Module, arguments: GraphArguments) -> WholePass:
+    """Run the whole graph once and note how messages pass.
+
+    Raises:
+        OutputError: The model's output is no table of logits.
+        ModelError: The model refuses the graph; its own words are kept.
+    """
+    spans: list[tuple[int, int]] = []
+    with undisturbed(module) as weights, torch.enable_grad(), noted_routes(module) as routes, ExitStack() as undo:
+        recorder = Recorder(module, before_write=weights.before_write)
+        _note_spans(module, recorder, spans, undo)
+        x = arguments.x.detach()
+        x = x if x.is_sparse else x.clone().requires_grad_(True)
+        output = passes.forward_graph(module, arguments.with_features(x), recorder)
+        rows = len(output) if isinstance(output, Tensor) and output.dim() else 0
+        answer = read_answer(recorder, output, items=rows)
+    return WholePass(
+        module=module,
+        arguments=arguments,
+        answer=Answer(logits=answer.logits.detach(), looked_through=answer.looked_through),
+        sites=recorder.sites(),
+        routes=routes,
+        depth=_depth(recorder, spans),
+    )
+
+
+class GraphRun:
+    """Runs blocks of a union, with other features and with masked messages; a context in which the model is ours.
+
+    Args:
+        whole: The pass over the whole graph.
+        union: The blocks.
+    """
+
+    def __init__(self, whole: WholePass, union: Union) -> None:
+        self.union = union
+        self._whole = whole
+        self._steering = _steering(whole, union)
+        self._arguments = _cut(whole.arguments, union)
+        self._target = torch.from_numpy(union.target).to(self._arguments.x.device)
+        self._rows = _rows_of(whole)
+        self._known: dict[Any, Tensor] = {}
+        self._undo = ExitStack()
+        self.forwards = 0
+
+    @property
+    def features(self) -> Tensor:
+        """The features of the union's nodes, (nodes, features), dense."""
+        return self._arguments.x
+
+    def __enter__(self) -> "GraphRun":
+        self._undo.enter_context(undisturbed(self._whole.module))
+        self._undo.enter_context(steered(self._whole.module, self._steering))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._undo.close()
+        self._known.clear()
+
+    def logits(self, *, features: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """The logits of each block's target, (blocks, classes); differentiable in what is given.
+
+        Args:
+            features: Other features of the union's nodes, (nodes, features); None for their own.
+            mask: A factor for the messages along each arc of the union, (arcs,); None for none.
+        """
+        self._steering.mask = mask
+        self._steering.begin()
+        arguments = self._arguments if features is None else self._arguments.with_features(features)
+        extra = {"pairs": self._target.T} if self._rows == "pairs" else {}
+        with _Watch(self._arguments.x if features is None else None, self._known) as watch:
+            output = passes.run_graph(self._whole.module, arguments, **extra)
+        self.forwards += 1
+        seen = watch.before if self._whole.answer.looked_through else None
+        logits: Tensor = output if seen is None else seen
+        logits = logits.reshape(len(logits), -1)
+        return logits[self._target[:, 0]] if self._rows == "nodes" else logits
+
+
+class _Watch(TorchFunctionMode):
+    """Sees what goes into the last softmax, and computes what the fixed features alone make only once."""
+
+    def __init__(self, fixed: Tensor | None, known: dict[Any, Tensor]) -> None:
+        super().__init__()
+        self.before: Tensor | None = None
+        self._fixed = fixed
+        self._known = known
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        op = function_op(function)
+        if op in SOFTMAXES and args:
+            self.before = args[0]
+        if self._fixed is not None and args and args[0] is self._fixed:
+            if op == "dropout":
+                return self._fixed  # the model is in eval mode
+            if op in ("linear", "matmul", "mm") and not any(
+                isinstance(a, Tensor) and a.requires_grad for a in args[1:]
+            ):
+                key = (op, *((storage_of(a), a.shape, a.stride()) for a in args[1:] if isinstance(a, Tensor)))
+                if key not in self._known:
+                    self._known[key] = function(*args, **kwargs)
+                return self._known[key]
+        return function(*args, **kwargs)
+
+
+def _rows_of(whole: WholePass) -> str:
+    """What a row of the answer is about: "nodes", "graphs" or "pairs"."""
+    rows, arguments = len(whole.answer.logits), whole.arguments
+    if rows == arguments.nodes and rows != arguments.graphs:
+        return "nodes"
+    return "graphs" if rows == arguments.graphs else "pairs"
+
+
+def _steering(whole: WholePass, union: Union) -> Steering:
+    """The routes of every layer inside the blocks, with the weights that they have in the whole graph."""
+    nodes, device = whole.arguments.nodes, whole.arguments.x.device
+    places: dict[bytes, tuple[Tensor, Tensor]] = {}
+    routes: dict[str, list[Route]] = {}
+    for name, calls in whole.routes.items():
+        for route in calls:
+            arcs = route.arcs.cpu().numpy()
+            key = arcs.tobytes()
+            if key not in places:
+                inside, chosen = union.route(arcs, depth=max(whole.depth, 1), of_all=nodes)
+                places[key] = (torch.from_numpy(inside).to(device), torch.from_numpy(chosen).to(device))
+            there, chosen_arcs = places[key]
+            constants = {each: value[chosen_arcs] for each, value in route.constants.items()}
+            routes.setdefault(name, []).append(Route(arcs=there, constants=constants, fixed=route.fixed))
+    return Steering(routes=routes, given=torch.from_numpy(union.arcs).to(device), nodes=len(union.node))
+
+
+def _cut(whole: GraphArguments, union: Union) -> GraphArguments:
+    """What belongs to the nodes and arcs of the blocks, as the arguments of a model."""
+    device = whole.x.device
+    nodes, arcs = torch.from_numpy(union.node).to(device), torch.from_numpy(union.arc).to(device)
+    x = whole.x.index_select(0, nodes)
+
+    def per_arc(value: Tensor | None) -> Tensor | None:
+        return None if value is None else value[arcs]
+
+    return GraphArguments(
+        x=x.to_dense() if x.is_sparse else x,
+        edge_index=torch.from_numpy(union.arcs).to(device),
+        edge_weight=per_arc(whole.edge_weight),
+        edge_attr=per_arc(whole.edge_attr),
+        edge_type=per_arc(whole.edge_type),
+        batch=torch.from_numpy(union.block).to(device),
+        graphs=union.blocks,
+        edge_of=whole.edge_of[arcs],
+    )
+
+
+def _note_spans(module: nn.Module, recorder: Recorder, spans: list[tuple[int, int]], undo: ExitStack) -> None:
+    """Note which sites were made inside of each call of a layer that passes messages."""
+    parts = dict(module.named_modules())
+    begun: list[int] = []
+
+    def before(_: nn.Module, __: Any) -> None:
+        begun.append(len(recorder.calls))
+
+    def after(_: nn.Module, __: Any, ___: Any) -> None:
+        spans.append((begun.pop(), len(recorder.calls)))
+
+    for name in {convolution_of(name, part) for name, part in message_layers(module).items()}:
+        undo.callback(parts[name].register_forward_pre_hook(before).remove)
+        undo.callback(parts[name].register_forward_hook(after).remove)
+
+
+def _depth(recorder: Recorder, spans: Sequence[tuple[int, int]]) -> int:
+    """The largest number of layers one after the other that pass messages on the way to the output."""
+    inside = {number: span for span in spans for number in range(*span)}
+    order = {call.name: number for number, call in enumerate(recorder.calls)}
+    depth: list[int] = []
+    for number, call in enumerate(recorder.calls):
+        mine, found = inside.get(number), 1 if number in inside else 0
+        for name in call.inputs:
+            if name in order:
+                same = mine is not None and inside.get(order[name]) == mine
+                found = max(found, depth[order[name]] + (mine is not None and not same))
+        depth.append(found)
+    return max((depth[order[name]] for name in recorder.output_sites if name in order), default=0)
