@@ -58,6 +58,10 @@ class Registry(Generic[T]):
         self._walk()
         return len(self._entries)
 
+    def classes(self) -> list[type[T]]:
+        """The registered classes, by name."""
+        return [self._entries[name] for name in self]
+
     def name_of(self, entry: type[T]) -> str:
         """The name under which a class is registered."""
         self._walk()

@@ -11,30 +11,32 @@ from pellucid.errors import MethodError, SettingError, did_you_mean
 from pellucid.registry import Registry
 
 METHODS: Registry[Any] = Registry("method", package="pellucid.methods")
-register = METHODS.register
+GRAPH_METHODS: Registry[Any] = Registry("method for graphs", package="pellucid.methods")
+register, register_graph = METHODS.register, GRAPH_METHODS.register
 
 _CALL = re.compile(r"\s*([\w-]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 # Words that need no quotes: nothing in them ends a setting or could be taken for a quote.
 _BARE = re.compile(r"[\w.:/#@*?+-]+")
 
 
-def method_from(text: str | Method) -> Method:
+def method_from(text: str | Method, *, among: Registry[Any] = METHODS) -> Method:
     """A method from its text form; a method itself passes through.
 
     Args:
         text: `grad-cam`, `grad-cam(site=features.20)`, `integrated-gradients(steps=100, baseline=blur:11)`. A value
             with a comma, a bracket or a blank in it is written in quotes.
+        among: The methods for pictures, or `GRAPH_METHODS`.
 
     Raises:
         MethodError: No method of that name, or the text cannot be read.
         SettingError: No such setting, or a value that makes no sense.
     """
     if not isinstance(text, str):
-        return _checked(text)
+        return _checked(text, among)
     match = _CALL.fullmatch(text)
     if match is None:
         raise MethodError(f"{text!r} cannot be read as a method; write it as name or name(setting=value, …).")
-    kinds = get_type_hints(METHODS[match.group(1)])
+    kinds = get_type_hints(among[match.group(1)])
     given: dict[str, Any] = {}
     for piece in _pieces(match.group(2) or "", within=text):
         name, equals, value = (part.strip() for part in piece.partition("="))
@@ -43,16 +45,16 @@ def method_from(text: str | Method) -> Method:
         if name in given:
             raise MethodError(f"{text!r} gives {name} twice; give it once.")
         given[name] = _value(value, kinds.get(name))
-    return build(match.group(1), given)
+    return build(match.group(1), given, among=among)
 
 
-def build(name: str, settings: Mapping[str, Any]) -> Method:
+def build(name: str, settings: Mapping[str, Any], *, among: Registry[Any] = METHODS) -> Method:
     """A method from its name and settings.
 
     Raises:
         SettingError: No such setting, or a value that makes no sense.
     """
-    cls = METHODS[name]
+    cls = among[name]
     known = [f.name for f in dataclasses.fields(cls)]
     for given in settings:
         if given not in known:
@@ -74,12 +76,10 @@ def name_of(method: Method) -> str:
     Raises:
         MethodError: Its class is not registered.
     """
-    try:
-        return METHODS.name_of(type(method))
-    except StopIteration:
-        raise MethodError(
-            f"{type(method).__name__} is no registered method; put @register(name) above the class."
-        ) from None
+    for among in (METHODS, GRAPH_METHODS):
+        if type(method) in among.classes():
+            return among.name_of(type(method))
+    raise MethodError(f"{type(method).__name__} is no registered method; put @register(name) above the class.")
 
 
 def text_of(method: Method) -> str:
@@ -92,14 +92,17 @@ def text_of(method: Method) -> str:
     return name_of(method) + (f"({', '.join(changed)})" if changed else "")
 
 
-def _checked(method: Method) -> Method:
+def _checked(method: Method, among: Registry[Any]) -> Method:
     """A method that was given as an object, refused here rather than after the work."""
     if isinstance(method, type):
         raise MethodError(f"{method.__name__} is a class, expected an instance; write {method.__name__}().")
     if not dataclasses.is_dataclass(method):
         raise MethodError(f"{method!r} is no method; give a name such as 'grad-cam' or an instance such as GradCAM().")
     name = name_of(method)
-    if not any(isinstance(method, protocol) for protocol in (Combine, Probe, Rules)):
+    if type(method) not in among.classes():
+        given, wanted = ("graphs", "pictures") if among is METHODS else ("pictures", "graphs")
+        raise MethodError(f"{name} is for {given}, and {wanted} are explained; choose one of {', '.join(among)}.")
+    if among is METHODS and not any(isinstance(method, protocol) for protocol in (Combine, Probe, Rules)):
         raise MethodError(f"{name} follows none of the protocols Combine, Probe and Rules; give it their functions.")
     return method
 

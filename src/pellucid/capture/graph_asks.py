@@ -1,0 +1,148 @@
+"""What a method for graphs may ask of the engine: scores and slopes of blocks, with other features and masked messages.
+
+A block is what one target can see: the exact neighbourhood of a node or of an edge's ends, or a whole graph.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pellucid.capture import passes
+from pellucid.capture.graph_engine import GraphRun, WholePass
+from pellucid.capture.unions import Union, neighbourhoods, whole_graphs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Aim:
+    """What one block is about.
+
+    Attributes:
+        nodes: The target node, or the two ends of the target edge; nothing for a whole graph.
+        graph: The graph, by its place in the batch.
+        weights: Weight of each logit in the score, (classes,).
+    """
+
+    nodes: tuple[int, ...]
+    graph: int
+    weights: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphParts:
+    """What a method returns for all blocks of a union, one after the other.
+
+    Attributes:
+        nodes: (nodes,) or (nodes, features), or None.
+        edges: (edges,), an undirected edge once; or None.
+        features: (blocks, features): the same for all nodes of a block; or None.
+        edge_types: (blocks, types), or None.
+        checks: Measured numbers per block, by name, each (blocks,).
+        notes: Sentences per block that a reader must know.
+    """
+
+    nodes: Tensor | None = None
+    edges: Tensor | None = None
+    features: Tensor | None = None
+    edge_types: Tensor | None = None
+    checks: Mapping[str, Tensor] = field(default_factory=dict)
+    notes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Blocks:
+    """The blocks of some targets, ready to be run. A context in which the model is ours.
+
+    Args:
+        whole: The pass over the whole graph.
+        aims: One for each block: all nodes, all edges or all graphs.
+        edge_types: The type of each edge of the whole graph, (edges,), or None.
+        types: How many edge types there are.
+    """
+
+    def __init__(
+        self, whole: WholePass, aims: Sequence[Aim], *, edge_types: Tensor | None = None, types: int = 0
+    ) -> None:
+        self.whole, self.aims = whole, tuple(aims)
+        self.union = union_of(whole, aims)
+        self.run = GraphRun(whole, self.union)
+        device = whole.arguments.x.device
+        self.weights = torch.stack([aim.weights for aim in aims]).to(device)
+        self.block_of_node = torch.from_numpy(self.union.block).to(device)
+        edges = whole.arguments.edge_of.cpu().numpy()[self.union.arc]
+        of_arc = self.union.block[self.union.arcs[1]]
+        pairs, place = np.unique(np.stack([of_arc, edges]), axis=1, return_inverse=True)
+        self.edge_of_arc = torch.from_numpy(place.ravel()).to(device)
+        self.block_of_edge = torch.from_numpy(pairs[0]).to(device)
+        self.edge = pairs[1]
+        self.edge_types = None if edge_types is None else edge_types.to(device)[torch.from_numpy(self.edge).to(device)]
+        self.types = types
+
+    def __enter__(self) -> "Blocks":
+        self.run.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.run.__exit__(*exception)
+
+    @property
+    def count(self) -> int:
+        """How many blocks there are."""
+        return self.union.blocks
+
+    @property
+    def features(self) -> Tensor:
+        """The features of the blocks' nodes, (nodes, features)."""
+        return self.run.features
+
+    @property
+    def edges(self) -> int:
+        """How many edges there are in all blocks; an undirected edge once."""
+        return len(self.edge)
+
+    def score(self, logits: Tensor) -> Tensor:
+        """The score of each block, (blocks,), from its logits."""
+        return (logits * self.weights).sum(1)
+
+    def logits(
+        self, *, features: Tensor | None = None, edges: Tensor | None = None, arcs: Tensor | None = None
+    ) -> Tensor:
+        """Logits of the blocks' targets, (blocks, classes).
+
+        Args:
+            features: Other features, (nodes, features).
+            edges: A factor for the messages along each edge, in both directions, (edges,).
+            arcs: A factor for the messages along each arc, (arcs,), instead.
+        """
+        return self.run.logits(features=features, mask=edges[self.edge_of_arc] if edges is not None else arcs)
+
+    def slopes(self, total: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """The derivatives of a number; 0 where it does not depend on something."""
+        found = passes.gradient(total, inputs)
+        return [torch.zeros_like(x) if slope is None else slope for x, slope in zip(inputs, found, strict=True)]
+
+    def sum_per_block(self, values: Tensor, block: Tensor) -> Tensor:
+        """Values of nodes or edges added up for each block, (blocks,)."""
+        return values.new_zeros(self.count).index_add(0, block, values)
+
+
+@runtime_checkable
+class GraphMethod(Protocol):
+    """A method that explains targets on graphs, all blocks at once."""
+
+    def attribute(self, blocks: Blocks, *, seed: int) -> GraphParts:
+        """The attribution of every block."""
+        ...
+
+
+def union_of(whole: WholePass, aims: Sequence[Aim]) -> Union:
+    """The blocks of some aims."""
+    arguments = whole.arguments
+    arcs = arguments.edge_index.cpu().numpy()
+    if not aims[0].nodes:
+        chosen = np.array([aim.graph for aim in aims])
+        return whole_graphs(arcs, membership=arguments.batch.cpu().numpy(), chosen=chosen)
+    targets = np.array([aim.nodes for aim in aims], dtype=np.int64)
+    return neighbourhoods(arcs, nodes=arguments.nodes, targets=targets, depth=whole.depth)
