@@ -3,11 +3,12 @@
 A block is what one target can see: the exact neighbourhood of a node or of an edge's ends, or a whole graph.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -66,6 +67,7 @@ class Blocks:
         self, whole: WholePass, aims: Sequence[Aim], *, edge_types: Tensor | None = None, types: int = 0
     ) -> None:
         self.whole, self.aims = whole, tuple(aims)
+        self._all_types = edge_types
         self.union = union_of(whole, aims)
         self.run = GraphRun(whole, self.union)
         device = whole.arguments.x.device
@@ -118,9 +120,29 @@ class Blocks:
         """
         return self.run.logits(features=features, mask=edges[self.edge_of_arc] if edges is not None else arcs)
 
+    def copies(self, blocks: Sequence[int]) -> "Blocks":
+        """Copies of some blocks side by side, each as often as it is named; nodes and edges keep their order."""
+        return Blocks(self.whole, [self.aims[block] for block in blocks], edge_types=self._all_types, types=self.types)
+
+    def node_sites(self) -> list[str]:
+        """The sites with a row of channels for each node, in order, without the ones that make the logits themselves.
+
+        Values that only travel (messages' sums before a bias is added) count as well: each is a site.
+        """
+        nodes = self.whole.arguments.nodes
+        sites = [site for site in self.whole.sites if len(site.shape) == 2 and site.shape[0] == nodes]
+        last = max((site.index for site in sites if site.kind == "activation"), default=-1)
+        # After the last activation there is only the layer that makes the logits, or the readout.
+        return [site.name for site in sites if last < 0 or site.index <= last]
+
+    def read(self, site: str) -> tuple[Tensor, Tensor]:
+        """The logits of the blocks' targets and the values of a site, (nodes, channels), from which they were made."""
+        return self.run.read(site)
+
     def slopes(self, total: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
         """The derivatives of a number; 0 where it does not depend on something."""
         found = passes.gradient(total, inputs)
+        self.run.backwards += 1
         return [torch.zeros_like(x) if slope is None else slope for x, slope in zip(inputs, found, strict=True)]
 
     def sum_per_block(self, values: Tensor, block: Tensor) -> Tensor:
@@ -137,12 +159,24 @@ class GraphMethod(Protocol):
         ...
 
 
-def union_of(whole: WholePass, aims: Sequence[Aim]) -> Union:
-    """The blocks of some aims."""
+def union_of(whole: WholePass, aims: Sequence[Aim], *, further: int = 0) -> Union:
+    """The blocks of some aims, and some hops further than the model reaches."""
     arguments = whole.arguments
     arcs = arguments.edge_index.cpu().numpy()
     if not aims[0].nodes:
         chosen = np.array([aim.graph for aim in aims])
         return whole_graphs(arcs, membership=arguments.batch.cpu().numpy(), chosen=chosen)
     targets = np.array([aim.nodes for aim in aims], dtype=np.int64)
-    return neighbourhoods(arcs, nodes=arguments.nodes, targets=targets, depth=whole.depth)
+    return neighbourhoods(arcs, nodes=arguments.nodes, targets=targets, depth=whole.depth + further)
+
+
+def chunks(costs: npt.NDArray[np.int64], *, most: int) -> Iterator[tuple[int, int]]:
+    """Ranges of blocks whose costs add up to no more than fits at once; one block at least."""
+    start, total = 0, 0
+    for number, cost in enumerate(costs.tolist()):
+        if number > start and total + cost + 1 > most:
+            yield start, number
+            start, total = number, 0
+        total += cost + 1
+    if len(costs) > start:
+        yield start, len(costs)

@@ -4,10 +4,11 @@ A target node depends on its neighbourhood alone, as far as the model has layers
 are cut out with the normalised weights that they have in the whole graph, laid side by side, and run as one.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,14 +16,25 @@ from torch.overrides import TorchFunctionMode
 
 from pellucid.capture import passes
 from pellucid.capture.answers import Answer, read_answer
-from pellucid.capture.messages import Route, Steering, convolution_of, message_layers, noted_routes, steered
+from pellucid.capture.messages import (
+    Route,
+    Steering,
+    convolution_of,
+    message_layers,
+    noted_routes,
+    steered,
+    uncached,
+)
 from pellucid.capture.operations import SOFTMAXES, function_op
 from pellucid.capture.provenance import storage_of
 from pellucid.capture.recorder import Recorder
 from pellucid.capture.sites import Site
 from pellucid.capture.undisturbed import undisturbed
 from pellucid.capture.unions import Union
-from pellucid.models.graph_arguments import GraphArguments
+from pellucid.errors import OutputError
+from pellucid.models.graph_arguments import GraphArguments, meanings
+
+Rows = Literal["nodes", "edges", "graphs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,15 +47,26 @@ class WholePass:
         answer: The logits: a row for each node, each asked edge or each graph.
         sites: The sites, without values.
         routes: Along which arcs each layer passed messages.
+        aliases: Containers and the sites that they stand for.
         depth: How many layers one after the other pass messages on the way to the answer.
+        rows: What a row of the answer is about.
+        seconds: How long it took.
     """
 
     module: nn.Module
     arguments: GraphArguments
     answer: Answer
     sites: tuple[Site, ...]
+    aliases: Mapping[str, str]
     routes: Mapping[str, Sequence[Route]]
     depth: int
+    rows: Rows
+    seconds: float
+
+    @property
+    def alone(self) -> bool:
+        """Whether the model takes all nodes for one graph, so that blocks cannot lie side by side."""
+        return self.rows == "graphs" and not {"batch", "data"} & set(meanings(self.module).values())
 
 
 def whole_pass(module: nn.Module, arguments: GraphArguments) -> WholePass:
@@ -54,6 +77,7 @@ def whole_pass(module: nn.Module, arguments: GraphArguments) -> WholePass:
         ModelError: The model refuses the graph; its own words are kept.
     """
     spans: list[tuple[int, int]] = []
+    started = time.perf_counter()
     with undisturbed(module) as weights, torch.enable_grad(), noted_routes(module) as routes, ExitStack() as undo:
         recorder = Recorder(module, before_write=weights.before_write)
         _note_spans(module, recorder, spans, undo)
@@ -67,9 +91,75 @@ def whole_pass(module: nn.Module, arguments: GraphArguments) -> WholePass:
         arguments=arguments,
         answer=Answer(logits=answer.logits.detach(), looked_through=answer.looked_through),
         sites=recorder.sites(),
+        aliases=dict(recorder.aliases),
         routes=routes,
         depth=_depth(recorder, spans),
+        rows=_rows(module, arguments, rows),
+        seconds=time.perf_counter() - started,
     )
+
+
+def _rows(module: nn.Module, arguments: GraphArguments, rows: int) -> Rows:
+    """What each row of an answer is about, by their number.
+
+    Raises:
+        OutputError: It is neither that of the nodes, nor of the graphs, nor of the asked edges.
+    """
+    if arguments.pairs is not None and rows == arguments.pairs.shape[1]:
+        return "edges"
+    if rows == arguments.graphs and (rows != arguments.nodes or "batch" in meanings(module).values()):
+        return "graphs"
+    if rows == arguments.nodes:
+        return "nodes"
+    raise OutputError(
+        f"the model returned {rows} rows for {arguments.graphs} graph{'s' * (arguments.graphs > 1)} of "
+        f"{arguments.nodes} nodes, expected one row for each node, each graph or each asked edge."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Deleted:
+    """What is taken out of a union, so that the model normalises anew what is left.
+
+    Attributes:
+        nodes: bool (nodes,): nodes that are taken out with all their arcs; no targets among them.
+        arcs: bool (arcs,): arcs that are taken out.
+    """
+
+    nodes: Tensor
+    arcs: Tensor
+
+
+def without(whole: WholePass, union: Union, deleted: Deleted, *, features: Tensor | None = None) -> Tensor:
+    """The logits of each block's target after something has really been taken out, (blocks, classes).
+
+    The union must reach one hop further than the model, so that all degrees that count are those of the whole graph.
+    """
+    device = whole.arguments.x.device
+    target = torch.from_numpy(union.target).to(device)
+    kept = ~deleted.nodes
+    place = kept.cumsum(0) - 1
+    cut = _cut(whole.arguments, union, pairs=place[target].T if whole.rows == "edges" else None)
+    arcs = ~deleted.arcs & kept[cut.edge_index[0]] & kept[cut.edge_index[1]]
+
+    def per_arc(value: Tensor | None) -> Tensor | None:
+        return None if value is None else value[arcs]
+
+    left = replace(
+        cut,
+        x=(cut.x if features is None else features)[kept],
+        edge_index=place[cut.edge_index[:, arcs]],
+        edge_weight=per_arc(cut.edge_weight),
+        edge_attr=per_arc(cut.edge_attr),
+        edge_type=per_arc(cut.edge_type),
+        batch=cut.batch[kept],
+        edge_of=cut.edge_of[arcs],
+    )
+    with undisturbed(whole.module), uncached(whole.module), torch.no_grad(), _Watch(None, {}) as watch:
+        output = passes.run_graph(whole.module, left)
+    seen = watch.before if whole.answer.looked_through else None
+    logits: Tensor = (output if seen is None else seen).flatten(1)
+    return logits[place[target[:, 0]]] if whole.rows == "nodes" else logits
 
 
 class GraphRun:
@@ -84,12 +174,12 @@ class GraphRun:
         self.union = union
         self._whole = whole
         self._steering = _steering(whole, union)
-        self._arguments = _cut(whole.arguments, union)
-        self._target = torch.from_numpy(union.target).to(self._arguments.x.device)
-        self._rows = _rows_of(whole)
+        self._rows = whole.rows
+        self._target = torch.from_numpy(union.target).to(whole.arguments.x.device)
+        self._arguments = _cut(whole.arguments, union, pairs=self._target.T if self._rows == "edges" else None)
         self._known: dict[Any, Tensor] = {}
         self._undo = ExitStack()
-        self.forwards = 0
+        self.forwards = self.backwards = 0
 
     @property
     def features(self) -> Tensor:
@@ -112,15 +202,30 @@ class GraphRun:
             features: Other features of the union's nodes, (nodes, features); None for their own.
             mask: A factor for the messages along each arc of the union, (arcs,); None for none.
         """
-        self._steering.mask = mask
-        self._steering.begin()
         arguments = self._arguments if features is None else self._arguments.with_features(features)
-        extra = {"pairs": self._target.T} if self._rows == "pairs" else {}
-        with _Watch(self._arguments.x if features is None else None, self._known) as watch:
-            output = passes.run_graph(self._whole.module, arguments, **extra)
+        fixed = self._arguments.x if features is None else None
+        with self._steering.passing(mask), _Watch(fixed, self._known) as watch:
+            output = passes.run_graph(self._whole.module, arguments)
         self.forwards += 1
         seen = watch.before if self._whole.answer.looked_through else None
-        logits: Tensor = output if seen is None else seen
+        return self._of_targets(output if seen is None else seen)
+
+    def read(self, site: str) -> tuple[Tensor, Tensor]:
+        """The logits of each block's target and the values of a site, as parts of one autograd graph.
+
+        Raises:
+            SiteError: This pass does not come by the site.
+        """
+        module = self._whole.module
+        recorder = Recorder(module, wants=lambda name, *_: name == site, live=True)
+        arguments = self._arguments.with_features(self._arguments.x.detach().clone().requires_grad_(True))
+        with self._steering.passing(None):
+            output = passes.forward_graph(module, arguments, recorder)
+        self.forwards += 1
+        logits = read_answer(recorder, output, items=len(output)).logits
+        return self._of_targets(logits), recorder.value(site)
+
+    def _of_targets(self, logits: Tensor) -> Tensor:
         logits = logits.reshape(len(logits), -1)
         return logits[self._target[:, 0]] if self._rows == "nodes" else logits
 
@@ -158,14 +263,6 @@ class _Watch(TorchFunctionMode):
         return function(*args, **kwargs)
 
 
-def _rows_of(whole: WholePass) -> str:
-    """What a row of the answer is about: "nodes", "graphs" or "pairs"."""
-    rows, arguments = len(whole.answer.logits), whole.arguments
-    if rows == arguments.nodes and rows != arguments.graphs:
-        return "nodes"
-    return "graphs" if rows == arguments.graphs else "pairs"
-
-
 def _steering(whole: WholePass, union: Union) -> Steering:
     """The routes of every layer inside the blocks, with the weights that they have in the whole graph."""
     nodes, device = whole.arguments.nodes, whole.arguments.x.device
@@ -184,7 +281,7 @@ def _steering(whole: WholePass, union: Union) -> Steering:
     return Steering(routes=routes, given=torch.from_numpy(union.arcs).to(device), nodes=len(union.node))
 
 
-def _cut(whole: GraphArguments, union: Union) -> GraphArguments:
+def _cut(whole: GraphArguments, union: Union, *, pairs: Tensor | None) -> GraphArguments:
     """What belongs to the nodes and arcs of the blocks, as the arguments of a model."""
     device = whole.x.device
     nodes, arcs = torch.from_numpy(union.node).to(device), torch.from_numpy(union.arc).to(device)
@@ -202,6 +299,7 @@ def _cut(whole: GraphArguments, union: Union) -> GraphArguments:
         batch=torch.from_numpy(union.block).to(device),
         graphs=union.blocks,
         edge_of=whole.edge_of[arcs],
+        pairs=pairs,
     )
 
 

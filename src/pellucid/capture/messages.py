@@ -56,8 +56,7 @@ def noted_routes(module: nn.Module) -> Iterator[dict[str, list[Route]]]:
     def note(name: str, arcs: Tensor, constants: dict[str, Tensor], *, fixed: bool) -> None:
         found.setdefault(name, []).append(Route(arcs=arcs.detach(), constants=constants, fixed=fixed))
 
-    with ExitStack() as undo:
-        _without_caches(module, undo)
+    with uncached(module), ExitStack() as undo:
         part: Any
         for name, part in message_layers(module).items():
             if isinstance(part, Normalise):
@@ -89,18 +88,26 @@ class Steering:
         given: The arcs that the model is given, (2, arcs).
         nodes: How many nodes there are.
         mask: A factor for the messages along each given arc, (arcs,); None for none. May be changed between passes.
+        running: Whether the pass that runs now is meant; others go their own way.
     """
 
     routes: Routes
     given: Tensor
     nodes: int
     mask: Tensor | None = None
+    running: bool = False
     _calls: dict[str, int] = field(default_factory=dict)
     _which: dict[tuple[str, int], Tensor] = field(default_factory=dict)
 
-    def begin(self) -> None:
-        """A new pass of the model begins."""
+    @contextmanager
+    def passing(self, mask: Tensor | None) -> Iterator[None]:
+        """One pass of the model, with a mask or without."""
         self._calls.clear()
+        self.mask, self.running = mask, True
+        try:
+            yield
+        finally:
+            self.mask, self.running = None, False
 
     def next_route(self, name: str) -> Route:
         """The route of this call of a layer."""
@@ -129,12 +136,13 @@ class Steering:
 @contextmanager
 def steered(module: nn.Module, steering: Steering) -> Iterator[Steering]:
     """Make layers pass messages along given arcs, with given factors. Everything is put back afterwards."""
-    with ExitStack() as undo:
-        _without_caches(module, undo)
+    with uncached(module), ExitStack() as undo:
         for name, part in message_layers(module).items():
             if isinstance(part, Normalise):
 
                 def after(_: nn.Module, __: Any, result: Any, name: str = name) -> Any:
+                    if not steering.running:
+                        return None
                     route = steering.next_route(name)
                     weights, factor = route.constants["weights"], steering.factor(name, route.arcs)
                     return route.arcs, weights if factor is None else weights * factor
@@ -146,16 +154,18 @@ def steered(module: nn.Module, steering: Steering) -> Iterator[Steering]:
 
 
 def _steer_pyg(part: Any, name: str, steering: Steering, undo: ExitStack) -> None:
-    running: list[Tensor] = []
+    along: list[Tensor] = []
 
     def before(layer: Any, inputs: Any) -> Any:
+        if not steering.running:
+            return None
         edge_index, size, kwargs = inputs
         route = steering.next_route(name)
-        running[:] = [route.arcs if route.fixed else edge_index]
+        along[:] = [route.arcs if route.fixed else edge_index]
         return (route.arcs, size, {**kwargs, **route.constants}) if route.fixed else None
 
     def message(layer: Any, inputs: Any, out: Tensor) -> Tensor | None:
-        factor = steering.factor(name, running[0])
+        factor = steering.factor(name, along[0]) if steering.running else None
         if factor is None:
             return None
         sides = [1] * out.dim()
@@ -182,10 +192,13 @@ def _is_pyg(part: nn.Module) -> bool:
     return hasattr(part, "register_propagate_forward_pre_hook") and hasattr(part, "register_message_forward_hook")
 
 
-def _without_caches(module: nn.Module, undo: ExitStack) -> None:
-    """What a layer remembers of another graph must not be used for this one, nor be overwritten."""
-    for part in message_layers(module).values():
-        for name in ("cached", "_cached_edge_index", "_cached_adj_t", "_cached_x", "_cached_h"):
-            if name in vars(part):
-                undo.callback(setattr, part, name, vars(part)[name])
-                setattr(part, name, False if name == "cached" else None)
+@contextmanager
+def uncached(module: nn.Module) -> Iterator[None]:
+    """What layers remember of another graph is not used meanwhile, nor overwritten."""
+    with ExitStack() as undo:
+        for part in message_layers(module).values():
+            for name in ("cached", "_cached_edge_index", "_cached_adj_t", "_cached_x", "_cached_h"):
+                if name in vars(part):
+                    undo.callback(setattr, part, name, vars(part)[name])
+                    setattr(part, name, False if name == "cached" else None)
+        yield

@@ -150,9 +150,9 @@ def forward_graph(module: nn.Module, given: GraphArguments, recorder: Recorder) 
     return output
 
 
-def run_graph(module: nn.Module, given: GraphArguments, **more: Tensor) -> Any:
+def run_graph(module: nn.Module, given: GraphArguments) -> Any:
     """What a graph model that is already in our hands returns."""
-    return module(**given.for_model(module), **more)
+    return module(**given.for_model(module))
 
 
 def gradient(total: Tensor, inputs: Sequence[Tensor]) -> tuple[Tensor | None, ...]:

@@ -13,12 +13,16 @@ from torch import Tensor, nn
 from pellucid.capture.asks import Method
 from pellucid.capture.batches import as_batch
 from pellucid.errors import InputError, SettingError
+from pellucid.inputs.graph import Graph
 from pellucid.inputs.image import Image
-from pellucid.methods.catalogue import method_from
+from pellucid.methods.catalogue import GRAPH_METHODS, method_from
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.finishing import Batch, versions
+from pellucid.methods.graph_explaining import explain_graphs
+from pellucid.methods.graph_targets import check_graph_target
 from pellucid.methods.sharing import ITEMS, Room, explained
 from pellucid.methods.targets import check
+from pellucid.models.graph_arguments import meanings
 from pellucid.models.loading import load
 from pellucid.models.model import Model
 
@@ -62,7 +66,7 @@ def explain(
 
 def explain_many(
     model: Model | nn.Module | str,
-    inputs: Iterable[Any] | Image | PIL.Image.Image | os.PathLike[str],
+    inputs: Iterable[Any] | Image | Graph | PIL.Image.Image | os.PathLike[str],
     *,
     methods: Sequence[str | Method],
     targets: Sequence[str] = ("top:1",),
@@ -96,15 +100,23 @@ def explain_many(
     for name, given in (("methods", methods), ("targets", targets)):
         if isinstance(given, str) or not isinstance(given, Sequence) or not given:
             raise SettingError(name, given=given, expected="a list with at least one entry")
+    several = _several(inputs)
+    if isinstance(several, list | tuple) and several and all(isinstance(each, Graph) for each in several):
+        chosen = [method_from(method, among=GRAPH_METHODS) for method in methods]
+        for target in targets:
+            check_graph_target(target)
+        known = load(model)
+        meanings(known.module)  # refuses what takes no graphs
+        return explain_graphs(known, several, chosen, targets, seed=seed, progress=progress)
     chosen = [method_from(method) for method in methods]
     for target in targets:
         check(target)
-    return _stream(load(model), _several(inputs), chosen, list(targets), seed, batch_size, progress)
+    return _stream(load(model), several, chosen, list(targets), seed, batch_size, progress)
 
 
 def _several(inputs: Any) -> Iterable[Any]:
     """Inputs one by one, also where someone gave a single one."""
-    single = isinstance(inputs, str | bytes | os.PathLike | Image | PIL.Image.Image | Tensor)
+    single = isinstance(inputs, str | bytes | os.PathLike | Image | Graph | PIL.Image.Image | Tensor)
     if single or (isinstance(inputs, np.ndarray) and inputs.ndim < 4):
         return [inputs]
     if not isinstance(inputs, Iterable):

@@ -10,6 +10,7 @@ import numpy as np
 from pellucid import archive
 from pellucid.errors import ArchiveError, SettingError
 from pellucid.inputs.image import Image
+from pellucid.methods.graph_subject import GraphSubject
 from pellucid.methods.parts import Cost, Part, Subject, read_only
 from pellucid.methods.targets import Resolved
 from pellucid.models.preprocessing import Geometry
@@ -33,7 +34,7 @@ class Explanation:
         parts: The attribution.
         checks: Measured numbers about it by name, e.g. "completeness gap".
         notes: What a reader must know, e.g. "no positive evidence".
-        subject: The picture; None for inputs that were given as a tensor.
+        subject: The picture, or the part of a graph that the target can see; None for what was given as a tensor.
         model: The model's name.
         weights_digest: SHA-256 over the model's weights.
         input_digest: SHA-256 over the prepared input.
@@ -52,7 +53,7 @@ class Explanation:
     parts: tuple[Part, ...]
     checks: Mapping[str, float]
     notes: tuple[str, ...]
-    subject: Subject | None
+    subject: Subject | GraphSubject | None
     model: str
     weights_digest: str
     input_digest: str
@@ -73,6 +74,17 @@ class Explanation:
     def values(self) -> np.ndarray:
         """The values of the first part; most methods have just one."""
         return self.parts[0].values
+
+    def part(self, name: str) -> Part:
+        """The part of a name: "pixels" or "map" of a picture; "nodes", "edges", "features", "edge_types" of a graph.
+
+        Raises:
+            SettingError: There is none of that name.
+        """
+        for each in self.parts:
+            if each.name == name:
+                return each
+        raise SettingError("part", given=name, expected=" or ".join(repr(each.name) for each in self.parts))
 
     @property
     def signed(self) -> bool:
@@ -106,10 +118,15 @@ class Explanation:
         """
         from pellucid.figures.overlay import overlay
 
-        part, plane = self.parts[0], self.parts[0].plane()
+        part = self.parts[0]
         if not part.is_map:
             raise SettingError("part", given=", ".join(part.axes), expected="values with height and width")
+        plane = part.plane()
         box, seen = part.box, None
+        if isinstance(self.subject, GraphSubject):
+            raise SettingError(
+                "part", given="an explanation of a graph", expected="one of a picture", hint="use draw()"
+            )
         if self.subject is None and original is not None:
             raise SettingError(
                 "original",
@@ -177,8 +194,10 @@ class Explanation:
             for i, row in enumerate(record["parts"])
         )
         known = record["subject"]
-        subject = None
-        if known is not None:
+        subject: Subject | GraphSubject | None = None
+        if known is not None and "graph" in known:
+            subject = GraphSubject.from_record(known, arrays)
+        elif known is not None:
             geometry = Geometry.from_record(known["geometry"])
             subject = Subject(name=known["name"], digest=known["digest"], pixels=arrays["subject"], geometry=geometry)
         plain = ("method", "settings", "looked_through", "model", "weights_digest", "input_digest", "seed", "precision")
@@ -200,7 +219,6 @@ class Explanation:
         return self._record(), self._arrays()
 
     def _record(self) -> dict[str, Any]:
-        subject = self.subject
         return {
             "method": self.method,
             "settings": dict(self.settings),
@@ -213,9 +231,7 @@ class Explanation:
             ],
             "checks": dict(self.checks),
             "notes": list(self.notes),
-            "subject": None
-            if subject is None
-            else {"name": subject.name, "digest": subject.digest, "geometry": subject.geometry.to_record()},
+            "subject": _subject_record(self.subject),
             "model": self.model,
             "weights_digest": self.weights_digest,
             "input_digest": self.input_digest,
@@ -233,7 +249,9 @@ class Explanation:
             if p.standard_error is not None
         }
         arrays["logits"] = self.logits
-        if self.subject is not None:
+        if isinstance(self.subject, GraphSubject):
+            arrays |= self.subject.to_record()[1]
+        elif self.subject is not None:
             arrays["subject"] = self.subject.pixels
         return arrays
 
@@ -247,6 +265,14 @@ class Explanation:
         if not self.parts[0].is_map:
             return None
         return self.overlay().figure_png(title=f"{self.method}: {self.target.text}", lines=self.notes)
+
+
+def _subject_record(subject: Subject | GraphSubject | None) -> dict[str, Any] | None:
+    if subject is None:
+        return None
+    if isinstance(subject, GraphSubject):
+        return subject.to_record()[0]
+    return {"name": subject.name, "digest": subject.digest, "geometry": subject.geometry.to_record()}
 
 
 def _in_original(

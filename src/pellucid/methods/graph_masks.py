@@ -24,10 +24,10 @@ _WORDS = {"start": get_args(Start), "nodes": get_args(FeatureMask)}
 class GNNExplainer:
     """Which edges and features are enough for the answer: masks between 0 and 1, learnt to be few and to keep it.
 
-    The loss is the cross entropy of the explained class (for a single output: the squared difference to the unmasked
-    output), plus the size of each mask and its mean entropy. As in PyG, the first step goes without those two, and they
-    count only what had a slope in that step. A mask multiplies messages after normalisation: it silences them, it does
-    not delete edges.
+    The loss is the cross entropy of the explained class (of a contrast: among its two classes; for a single output: the
+    squared difference to the unmasked output), plus the size of each mask and its mean entropy. As in PyG, the first
+    step goes without those two, and they count only what had a slope in that step. A mask multiplies messages after
+    normalisation: it silences them, it does not delete edges.
 
     Attributes:
         epochs: Steps of Adam.
@@ -87,7 +87,7 @@ class GNNExplainer:
         checks = {}
         if self.restarts > 1:
             name = next(iter(runs[0]))
-            checks["rank agreement"] = _agreement([run[name] for run in runs], _block_of(blocks, name))
+            checks["rank agreement"] = _agreement([run[name] for run in runs], self._block_of(blocks, name))
         per_edge = mean.get("edges")
         nodes = mean.get("nodes")
         return GraphParts(
@@ -166,15 +166,18 @@ class GNNExplainer:
         """How far the masked answers are from the explained ones, summed over blocks, so that none weighs another."""
         if logits.shape[1] == 1:
             return (blocks.score(logits) - blocks.score(plain)).square().sum()
-        return F.cross_entropy(logits, blocks.weights.argmax(1), reduction="sum")
+        whole = F.cross_entropy(logits, blocks.weights.argmax(1), reduction="none")
+        # One class rather than another: the cross entropy between these two alone.
+        contrast = (blocks.weights != 0).sum(1) > 1
+        return torch.where(contrast, F.softplus(-blocks.score(logits)), whole).sum()
 
     def _regular(self, blocks: Blocks, name: str, mask: Tensor, reached: Tensor) -> Tensor:
         shown, counts = mask.sigmoid(), reached.to(mask.dtype)
         entropy = -shown * torch.log(shown + _EPS) - (1 - shown) * torch.log(1 - shown + _EPS)
-        block = _block_of(blocks, name, arcs=not self.tie)
+        block = self._block_of(blocks, name, arcs=not self.tie)
 
         def summed(values: Tensor) -> Tensor:
-            rows = (values * counts).reshape(len(values), -1).sum(1)
+            rows = (values * counts).sum(1) if values.dim() > 1 else values * counts
             return rows if block is None else blocks.sum_per_block(rows, block)
 
         many = summed(torch.ones_like(shown)).clamp(min=1)
@@ -182,6 +185,12 @@ class GNNExplainer:
         size = summed(shown) if of_edges else summed(shown) / many
         weights = (self.edge_size, self.edge_entropy) if of_edges else (self.node_size, self.node_entropy)
         return (weights[0] * size + weights[1] * summed(entropy) / many).sum()
+
+    def _block_of(self, blocks: Blocks, name: str, *, arcs: bool = False) -> Tensor | None:
+        """The block of each row of a mask; None where there is a row for each block."""
+        if name == "edges":
+            return blocks.block_of_edge[blocks.edge_of_arc] if arcs else blocks.block_of_edge
+        return blocks.block_of_node if name == "nodes" and self.nodes != "feature" else None
 
     def _finished(self, blocks: Blocks, name: str, mask: Tensor, reached: Tensor) -> Tensor:
         """The mask from 0 to 1, and 0 where nothing depends on it."""
@@ -192,15 +201,6 @@ class GNNExplainer:
             total = shown.new_zeros(blocks.edges).index_add(0, blocks.edge_of_arc, shown)
             return total / shown.new_zeros(blocks.edges).index_add(0, blocks.edge_of_arc, torch.ones_like(shown))
         return shown
-
-
-def _block_of(blocks: Blocks, name: str, *, arcs: bool = False) -> Tensor | None:
-    """The block of each row of a mask; None where there is a row for each block."""
-    if name == "edges":
-        return blocks.block_of_edge[blocks.edge_of_arc] if arcs else blocks.block_of_edge
-    if name == "nodes":
-        return blocks.block_of_node
-    return None
 
 
 def _first_arc(edge_of: Tensor) -> Tensor:

@@ -33,30 +33,39 @@ class Resolved:
         text: What it turned out to be, for people: "tabby (class 281)".
         score: The score that it means.
         classes: The class indices that it is about, first the one that is explained; empty for units.
+        nodes: The target node, or the two ends of the target edge; empty for pictures and whole graphs.
     """
 
     asked: str
     text: str
     score: Score
     classes: tuple[int, ...] = field(default=())
+    nodes: tuple[int, ...] = field(default=())
 
     def to_record(self) -> dict[str, Any]:
         """As JSON types."""
         weights = {str(index): weight for index, weight in self.score.weights.items()}
-        return {
+        record = {
             "asked": self.asked,
             "text": self.text,
             "place": self.score.place,
             "weights": weights,
             "classes": list(self.classes),
         }
+        return record | ({"nodes": list(self.nodes)} if self.nodes else {})
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "Resolved":
         """From what `to_record` gave."""
         weights = {int(index): float(weight) for index, weight in record["weights"].items()}
         score = Score(place=record["place"], weights=weights)
-        return cls(asked=record["asked"], text=record["text"], score=score, classes=tuple(record["classes"]))
+        return cls(
+            asked=record["asked"],
+            text=record["text"],
+            score=score,
+            classes=tuple(record["classes"]),
+            nodes=tuple(record.get("nodes", ())),
+        )
 
 
 def places_of(target: str, facts: Facts) -> frozenset[str]:

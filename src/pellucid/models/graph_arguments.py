@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +22,7 @@ _MEANINGS: Mapping[str, tuple[str, ...]] = {
     "edge_attr": ("edge_attr", "edge_features", "edge_feat"),
     "edge_type": ("edge_type", "edge_types"),
     "batch": ("batch", "batch_index"),
+    "pairs": ("pairs", "edge_label_index"),
     "data": ("data",),
 }
 _MEANING = {name: meaning for meaning, names in _MEANINGS.items() for name in names}
@@ -41,6 +43,7 @@ class GraphArguments:
         batch: To which graph each node belongs, (nodes,), ascending.
         graphs: How many graphs there are.
         edge_of: The edge of each arc, (arcs,), counted through all graphs.
+        pairs: The ends of the edges that are asked about, (2, edges), for models that answer for edges.
     """
 
     x: Tensor
@@ -51,6 +54,7 @@ class GraphArguments:
     batch: Tensor
     graphs: int
     edge_of: Tensor
+    pairs: Tensor | None = None
 
     @property
     def nodes(self) -> int:
@@ -173,7 +177,18 @@ def arguments_of(module: nn.Module, graphs: Sequence[Graph]) -> GraphArguments:
         batch=torch.from_numpy(np.repeat(np.arange(len(graphs)), np.diff(offsets))).to(device),
         graphs=len(graphs),
         edge_of=torch.from_numpy(np.concatenate(edge_of)).to(device),
+        pairs=_asked_pairs(module, graphs, offsets, device),
     )
+
+
+def _asked_pairs(
+    module: nn.Module, graphs: Sequence[Graph], offsets: npt.NDArray[np.int64], device: torch.device
+) -> Tensor | None:
+    """All edges, each once, for models that answer for edges."""
+    if "pairs" not in meanings(module).values() or getattr(module, "level", "edge") != "edge":
+        return None
+    pairs = [graph.edges.T + offset for graph, offset in zip(graphs, offsets, strict=False)]
+    return torch.from_numpy(np.concatenate(pairs, axis=1)).to(device)
 
 
 def _features(module: nn.Module, graphs: Sequence[Graph], dtype: torch.dtype) -> Tensor:

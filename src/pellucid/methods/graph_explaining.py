@@ -1,0 +1,256 @@
+"""Explaining graphs: from graphs, methods and targets to explanations, many targets in one pass."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pellucid.capture.graph_asks import Aim, Blocks, GraphMethod, GraphParts, chunks
+from pellucid.capture.graph_engine import WholePass, whole_pass
+from pellucid.errors import NotFiniteError
+from pellucid.inputs.graph import Graph
+from pellucid.methods.catalogue import name_of, settings_of
+from pellucid.methods.explanation import Explanation
+from pellucid.methods.finishing import versions
+from pellucid.methods.graph_subject import GraphSubject
+from pellucid.methods.graph_targets import aim_of, aims_of, resolved
+from pellucid.methods.parts import Cost, Part
+from pellucid.methods.targets import Resolved
+from pellucid.models.graph_arguments import arguments_of
+from pellucid.models.model import Model
+
+ARCS = 30_000
+"""Most arcs of the blocks that are explained at once: what fits into a processor's cache is fastest."""
+TARGETS = 256
+"""Most blocks that are explained at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Subject:
+    """One graph of a batch, and what was found out about it."""
+
+    graph: Graph
+    place: int
+    offset: int
+    first_edge: int
+
+
+def explain_graphs(
+    model: Model,
+    graphs: Sequence[Graph],
+    methods: Sequence[GraphMethod],
+    targets: Sequence[str],
+    *,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+    batch_size: int = TARGETS,
+) -> Iterator[Explanation]:
+    """For each graph in order, for each method, for each target and each node that it names, one explanation.
+
+    Args:
+        model: The model.
+        graphs: Graphs with the same features.
+        methods: The methods.
+        targets: The targets, as `pellucid.methods.graph_targets` has them.
+        seed: For every random draw.
+        progress: Called with the number of explanations made, and the number in all.
+        batch_size: Most targets in one pass.
+
+    Raises:
+        TargetError, MethodError, InputError, ModelError: Something cannot be used; says what to do.
+    """
+    arguments = arguments_of(model.module, list(graphs))
+    digest, made = model.weights_digest, 0
+    # A model that takes all nodes for one graph sees the graphs one by one.
+    batches = [list(graphs)] if len(graphs) == 1 or "batch" in _meant(model) else [[graph] for graph in graphs]
+    total = 0
+    for batch in batches:
+        whole = whole_pass(model.module, arguments if len(batch) == len(graphs) else arguments_of(model.module, batch))
+        _check_finite(whole)
+        wanted = [_wanted(model, whole, each, targets) for each in _subjects(batch)]
+        total += sum(map(len, wanted)) * len(methods) * (len(batches) if made == 0 and len(batches) > 1 else 1)
+        for subject, mine in zip(_subjects(batch), wanted, strict=True):
+            for method in methods:
+                for explanation in _by(method, model, whole, subject, mine, digest, seed=seed, most=batch_size):
+                    made += 1
+                    if progress is not None:
+                        progress(made, max(total, made))
+                    yield explanation
+
+
+def _meant(model: Model) -> set[str]:
+    from pellucid.models.graph_arguments import meanings
+
+    return set(meanings(model.module).values())
+
+
+def _check_finite(whole: WholePass) -> None:
+    if not bool(torch.isfinite(whole.answer.logits).all()):
+        rows = (~torch.isfinite(whole.answer.logits)).any(1).nonzero().flatten().tolist()
+        few = ", ".join(map(str, rows[:5]))
+        raise NotFiniteError(
+            f"the model's answer is NaN or infinite for {len(rows)} of {len(whole.answer.logits)} {whole.rows} "
+            f"({few}); load weights that are whole, or look at the features."
+        )
+
+
+def _subjects(graphs: Sequence[Graph]) -> Iterator[_Subject]:
+    offset = first_edge = 0
+    for place, graph in enumerate(graphs):
+        yield _Subject(graph=graph, place=place, offset=offset, first_edge=first_edge)
+        offset, first_edge = offset + graph.num_nodes, first_edge + graph.num_edges
+
+
+def _wanted(model: Model, whole: WholePass, subject: _Subject, targets: Sequence[str]) -> list[tuple[Resolved, Aim]]:
+    """Every target of one graph, resolved."""
+    found = []
+    classes = whole.answer.logits.shape[1]
+    names = model.class_names if model.class_names is not None else subject.graph.class_names
+    for target in targets:
+        for nodes in aims_of(target, subject.graph, whole.rows):
+            row = _row(whole, subject, nodes)
+            known = resolved(target, subject.graph, nodes, row, whole, names)
+            found.append((known, aim_of(known, graph=subject.place, offset=subject.offset, classes=classes)))
+    return found
+
+
+def _row(whole: WholePass, subject: _Subject, nodes: tuple[int, ...]) -> Tensor:
+    """The logits of one target."""
+    if whole.rows == "graphs":
+        return whole.answer.logits[subject.place]
+    if whole.rows == "nodes":
+        return whole.answer.logits[subject.offset + nodes[0]]
+    aim = Aim(
+        nodes=tuple(node + subject.offset for node in nodes),
+        graph=subject.place,
+        weights=torch.zeros(whole.answer.logits.shape[1]),
+    )
+    with Blocks(whole, [aim]) as blocks, torch.no_grad():
+        return blocks.logits()[0]
+
+
+def _by(
+    method: GraphMethod,
+    model: Model,
+    whole: WholePass,
+    subject: _Subject,
+    wanted: Sequence[tuple[Resolved, Aim]],
+    digest: str,
+    *,
+    seed: int,
+    most: int,
+) -> Iterator[Explanation]:
+    """What one method says about the targets of one graph, as many at once as fit."""
+    graph = subject.graph
+    types = None if graph.edge_types is None else torch.zeros(subject.first_edge + graph.num_edges, dtype=torch.long)
+    if types is not None and graph.edge_types is not None:
+        types[subject.first_edge :] = torch.from_numpy(graph.edge_types.copy())
+    size = 1 if whole.alone else most
+    start = 0
+    while start < len(wanted):
+        piece = list(wanted[start : start + size])
+        started = time.perf_counter()
+        aims = [aim for _, aim in piece]
+        blocks = Blocks(whole, aims, edge_types=types, types=len(graph.edge_type_names or ()))
+        arcs = np.bincount(blocks.union.block[blocks.union.arcs[1]], minlength=blocks.count)
+        fitting = next(chunks(arcs, most=ARCS))[1]
+        if fitting < len(piece):  # hubs: fewer at once
+            size = fitting
+            continue
+        with blocks, torch.enable_grad():
+            parts = method.attribute(blocks, seed=seed)
+            with torch.no_grad():
+                logits = blocks.logits()
+        seconds = (time.perf_counter() - started + whole.seconds / len(wanted)) / len(piece)
+        cost = Cost(
+            forwards=blocks.run.forwards, backwards=blocks.run.backwards, seconds=seconds, device=str(logits.device)
+        )
+        yield from _finished(method, model, whole, subject, blocks, parts, piece, logits, digest, cost=cost, seed=seed)
+        start += len(piece)
+
+
+def _finished(
+    method: GraphMethod,
+    model: Model,
+    whole: WholePass,
+    subject: _Subject,
+    blocks: Blocks,
+    parts: GraphParts,
+    piece: Sequence[tuple[Resolved, Aim]],
+    logits: Tensor,
+    digest: str,
+    *,
+    cost: Cost,
+    seed: int,
+) -> Iterator[Explanation]:
+    graph, scores = subject.graph, blocks.score(logits).tolist()
+    nodes = _ranges(blocks.union.block, blocks.count)
+    edges = _ranges(blocks.block_of_edge.cpu().numpy(), blocks.count)
+    arrays = {name: _array(getattr(parts, name)) for name in ("nodes", "edges", "features", "edge_types")}
+    checks = {name: _array(values) for name, values in parts.checks.items()}
+    plain = _array(logits)
+    assert plain is not None
+    for number, (target, _) in enumerate(piece):
+        mine = {"nodes": nodes[number], "edges": edges[number]}
+        found = []
+        for name, values in arrays.items():
+            if values is not None:
+                part = values[mine[name]] if name in mine else values[number]
+                found.append(Part(name=name, place="input", axes=_axes(name, part.ndim), values=part))
+        yield Explanation(
+            method=name_of(method),
+            settings=settings_of(method),
+            target=target,
+            score=scores[number],
+            logits=plain[number],
+            looked_through=whole.answer.looked_through,
+            parts=tuple(found),
+            checks={name: float(values[number]) for name, values in checks.items() if values is not None},
+            notes=(*parts.notes.get(number, ()), *_remarks(found)),
+            subject=GraphSubject(
+                name=graph.name,
+                digest=graph.digest,
+                nodes=blocks.union.node[mine["nodes"]] - subject.offset,
+                edges=blocks.edge[mine["edges"]] - subject.first_edge,
+                hops=blocks.union.hops[mine["nodes"]],
+                all_nodes=graph.num_nodes,
+                source=graph,
+            ),
+            model=model.name,
+            weights_digest=digest,
+            input_digest=graph.digest,
+            seed=seed,
+            precision=str(logits.dtype).removeprefix("torch."),
+            cost=cost,
+            versions=versions(),
+        )
+
+
+def _axes(name: str, dimensions: int) -> tuple[str, ...]:
+    return ("nodes", "features") if name == "nodes" and dimensions == 2 else (name,)
+
+
+def _ranges(block: np.ndarray, count: int) -> list[slice]:
+    edges = np.searchsorted(block, np.arange(count + 1))
+    return [slice(int(a), int(b)) for a, b in itertools.pairwise(edges)]
+
+
+def _array(tensor: Tensor | None) -> np.ndarray | None:
+    if tensor is None:
+        return None
+    kept = tensor.dtype if tensor.dtype == torch.float64 else torch.float32
+    return tensor.detach().to(device="cpu", dtype=kept).contiguous().numpy()
+
+
+def _remarks(parts: Sequence[Part]) -> Iterator[str]:
+    for part in parts:
+        values = part.values
+        bad = int(values.size - np.isfinite(values).sum())
+        if bad:
+            yield f"{part.name}: not finite: {bad} of {values.size} values are NaN or infinite"
+        elif values.size > 1 and float(values.min()) == float(values.max()):
+            yield f"{part.name}: flat (range 0)"

@@ -1,0 +1,129 @@
+"""Taking every node and every edge away, one by one, and asking the model again."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pellucid.capture.graph_asks import Aim, Blocks, GraphParts, chunks, union_of
+from pellucid.capture.graph_engine import Deleted, without
+from pellucid.capture.unions import Union
+from pellucid.errors import SettingError
+from pellucid.methods.catalogue import register_graph
+
+Of = Literal["both", "nodes", "edges"]
+Removal = Literal["delete", "silence"]
+ARCS = 200_000
+"""Most arcs of the copies that are run at once."""
+
+
+@register_graph("occlusion")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphOcclusion:
+    """How much the score falls when a node or an edge is taken away: the score with it minus the score without.
+
+    Attributes:
+        of: `nodes`, `edges` or `both`. A node goes with its features and all its edges; the target node itself keeps
+            its place and loses only those.
+        removal: `delete` takes it out of the graph, and the model computes degrees and means anew; `silence` sets its
+            messages and features to 0 and leaves degrees and means as they were. The two are different questions.
+    """
+
+    of: Of = "both"
+    removal: Removal = "delete"
+
+    def __post_init__(self) -> None:
+        for name, words in (("of", get_args(Of)), ("removal", get_args(Removal))):
+            if getattr(self, name) not in words:
+                raise SettingError(name, given=getattr(self, name), expected=" or ".join(map(repr, words)))
+
+    def attribute(self, blocks: Blocks, *, seed: int) -> GraphParts:
+        """The fall of the score for each node and each edge of every block."""
+        with torch.no_grad():
+            before = blocks.score(blocks.logits())
+            nodes = edges = None
+            if self.of != "edges":
+                owner = blocks.block_of_node
+                nodes = before[owner] - self._after(blocks, owner, of="nodes")
+            if self.of != "nodes":
+                owner = blocks.block_of_edge
+                edges = before[owner] - self._after(blocks, owner, of="edges")
+        return GraphParts(nodes=nodes, edges=edges)
+
+    def _after(self, blocks: Blocks, owner: Tensor, *, of: Of) -> Tensor:
+        """The score of its block without each node, or without each edge."""
+        found = [torch.zeros(0, dtype=blocks.features.dtype, device=owner.device)]
+        arcs_of = np.bincount(blocks.union.block[blocks.union.arcs[1]], minlength=blocks.count)
+        first = np.searchsorted(owner.cpu().numpy(), np.arange(blocks.count))
+        for start, stop in chunks(arcs_of[owner.cpu().numpy()], most=1 if blocks.whole.alone else ARCS):
+            mine = owner[start:stop].tolist()
+            inside = torch.arange(start, stop) - torch.from_numpy(first)[mine]
+            run = self._deleted if self.removal == "delete" else self._silenced
+            found.append(run(blocks, mine, inside.to(owner.device), of))
+        return torch.cat(found)
+
+    @staticmethod
+    def _silenced(blocks: Blocks, mine: list[int], inside: Tensor, of: Of) -> Tensor:
+        with blocks.copies(mine) as copies:
+            if of == "edges":
+                mask = copies.features.new_ones(copies.edges)
+                mask[_firsts(copies.block_of_edge, len(mine)) + inside] = 0
+                return copies.score(copies.logits(edges=mask))
+            gone = torch.zeros(len(copies.features), dtype=torch.bool, device=inside.device)
+            gone[_firsts(copies.block_of_node, len(mine)) + inside] = True
+            arcs = torch.from_numpy(copies.union.arcs).to(gone.device)
+            kept = (~(gone[arcs[0]] | gone[arcs[1]])).to(copies.features.dtype)
+            return copies.score(copies.logits(features=copies.features * ~gone[:, None], arcs=kept))
+
+    @staticmethod
+    def _deleted(blocks: Blocks, mine: list[int], inside: Tensor, of: Of) -> Tensor:
+        aims: list[Aim] = [blocks.aims[block] for block in mine]
+        # One hop further: what is left must have the degrees that it has in the whole graph.
+        union = union_of(blocks.whole, aims, further=1)
+        device = inside.device
+        arcs = torch.from_numpy(union.arcs).to(device)
+        gone = torch.zeros(len(union.node), dtype=torch.bool, device=device)
+        cut = torch.zeros(arcs.shape[1], dtype=torch.bool, device=device)
+        features = None
+        if of == "edges":
+            wanted = blocks.edge[(_firsts(blocks.block_of_edge, blocks.count)[mine] + inside).cpu().numpy()]
+            edge_of = blocks.whole.arguments.edge_of.cpu().numpy()[union.arc]
+            cut = torch.from_numpy(edge_of == wanted[union.block[union.arcs[1]]]).to(device)
+        else:
+            nodes = blocks.union.node[(_firsts(blocks.block_of_node, blocks.count)[mine] + inside).cpu().numpy()]
+            there = torch.from_numpy(union.node == nodes[union.block]).to(device)
+            aimed = torch.zeros_like(gone)
+            if aims[0].nodes:
+                aimed[torch.from_numpy(union.target).to(device).flatten()] = True
+            gone = there & ~aimed
+            bare = there & aimed
+            cut = bare[arcs[0]] | bare[arcs[1]]
+            if bool(bare.any()):
+                features = _features(blocks, union) * ~bare[:, None]
+            gone, features = _without_empty_graphs(gone, features, union, blocks)
+        logits = without(blocks.whole, union, Deleted(nodes=gone, arcs=cut), features=features)
+        return (logits * torch.stack([aim.weights for aim in aims]).to(logits)).sum(1)
+
+
+def _features(blocks: Blocks, union: Union) -> Tensor:
+    x = blocks.whole.arguments.x.index_select(0, torch.from_numpy(union.node).to(blocks.features.device))
+    return x.to_dense() if x.is_sparse else x
+
+
+def _without_empty_graphs(
+    gone: Tensor, features: Tensor | None, union: Union, blocks: Blocks
+) -> tuple[Tensor, Tensor | None]:
+    """A graph of one node would vanish with it; there the node stays and loses its features."""
+    block = torch.from_numpy(union.block).to(gone.device)
+    left = torch.zeros(union.blocks, dtype=torch.long, device=gone.device).index_add(0, block, (~gone).long())
+    last = gone & (left[block] == 0)
+    if not bool(last.any()):
+        return gone, features
+    return gone & ~last, (_features(blocks, union) if features is None else features) * ~last[:, None]
+
+
+def _firsts(block: Tensor, blocks: int) -> Tensor:
+    """The place of each block's first row."""
+    return torch.searchsorted(block.contiguous(), torch.arange(blocks, device=block.device))
