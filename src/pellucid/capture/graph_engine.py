@@ -107,7 +107,9 @@ def _rows(module: nn.Module, arguments: GraphArguments, rows: int) -> Rows:
     """
     if arguments.pairs is not None and rows == arguments.pairs.shape[1]:
         return "edges"
-    if rows == arguments.graphs and (rows != arguments.nodes or "batch" in meanings(module).values()):
+    # Of graphs of one node each, only the model can say what it answers for.
+    by_graph = getattr(module, "level", "graph") == "graph" and "batch" in meanings(module).values()
+    if rows == arguments.graphs and (rows != arguments.nodes or by_graph):
         return "graphs"
     if rows == arguments.nodes:
         return "nodes"
@@ -251,8 +253,8 @@ class _Watch(TorchFunctionMode):
         if op in SOFTMAXES and args:
             self.before = args[0]
         if self._fixed is not None and args and args[0] is self._fixed:
-            if op == "dropout":
-                return self._fixed  # the model is in eval mode
+            if op == "dropout" and kwargs.get("training", args[2] if len(args) > 2 else True) is False:
+                return self._fixed
             if op in ("linear", "matmul", "mm") and not any(
                 isinstance(a, Tensor) and a.requires_grad for a in args[1:]
             ):

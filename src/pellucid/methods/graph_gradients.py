@@ -69,7 +69,7 @@ class GraphIntegratedGradients:
     """
 
     steps: int = 32
-    of: Where = "both"
+    of: str = "both"
 
     def __post_init__(self) -> None:
         if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:

@@ -53,14 +53,14 @@ class GNNExplainer:
     epochs: int = 100
     lr: float = 0.01
     edges: bool = True
-    nodes: FeatureMask = "none"
+    nodes: str = "none"
     edge_types: bool = False
     tie: bool = True
     edge_size: float = 0.005
     edge_entropy: float = 1.0
     node_size: float = 1.0
     node_entropy: float = 0.1
-    start: Start = "zero"
+    start: str = "zero"
     restarts: int = 1
 
     def __post_init__(self) -> None:

@@ -31,8 +31,8 @@ class GraphOcclusion:
             messages and features to 0 and leaves degrees and means as they were. The two are different questions.
     """
 
-    of: Of = "both"
-    removal: Removal = "delete"
+    of: str = "both"
+    removal: str = "delete"
 
     def __post_init__(self) -> None:
         for name, words in (("of", get_args(Of)), ("removal", get_args(Removal))):
