@@ -95,7 +95,8 @@ def test_what_is_saved_comes_back(tmp_path: Path, method: str, target: str) -> N
 def test_what_lies_outside_of_the_neighbourhood_has_no_value(models: dict[str, nn.Module], method: str) -> None:
     why = pellucid.explain(models["gcn"], GRAPH, method=method, target="node:5")
     assert isinstance(why.subject, GraphSubject)
-    assert int(why.subject.hops.max()) <= 2
+    # Deleting an edge changes the degrees of its ends, so that looks one hop further.
+    assert int(why.subject.hops.max()) <= 2 + (why.method == "occlusion")
     assert 5 in why.subject.nodes
     ends = GRAPH.edges[why.subject.edges]
     assert set(ends.flatten().tolist()) <= set(why.subject.nodes.tolist())

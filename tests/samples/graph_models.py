@@ -13,14 +13,15 @@ from pellucid.models.gcn import GCN
 NODES, FEATURES, CLASSES = 40, 8, 3
 
 
-def graph(seed: int = 0, *, nodes: int = NODES, edges: int = 55, directed: bool = False) -> Graph:
-    """A random graph with a self-loop, isolated nodes, two components and three edge types."""
+def graph(seed: int = 0, *, nodes: int = NODES, edges: int = 55, directed: bool = False, loops: bool = True) -> Graph:
+    """A random graph with self-loops, isolated nodes, two components and three edge types."""
     rng = np.random.default_rng(seed)
     pairs = rng.integers(0, nodes - 3, (edges, 2))
     pairs = np.concatenate([pairs, [[1, 1], [nodes - 2, nodes - 3]]])
     if not directed:
         pairs = np.sort(pairs, axis=1)
     pairs = np.unique(pairs, axis=0)
+    pairs = pairs if loops else pairs[pairs[:, 0] != pairs[:, 1]]
     return Graph(
         edges=pairs,
         num_nodes=nodes,

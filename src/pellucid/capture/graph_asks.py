@@ -61,14 +61,21 @@ class Blocks:
         aims: One for each block: all nodes, all edges or all graphs.
         edge_types: The type of each edge of the whole graph, (edges,), or None.
         types: How many edge types there are.
+        further: How many hops the blocks of nodes and edges reach further than the model does.
     """
 
     def __init__(
-        self, whole: WholePass, aims: Sequence[Aim], *, edge_types: Tensor | None = None, types: int = 0
+        self,
+        whole: WholePass,
+        aims: Sequence[Aim],
+        *,
+        edge_types: Tensor | None = None,
+        types: int = 0,
+        further: int = 0,
     ) -> None:
         self.whole, self.aims = whole, tuple(aims)
-        self._all_types = edge_types
-        self.union = union_of(whole, aims)
+        self._all_types, self._further = edge_types, further
+        self.union = union_of(whole, aims, further=further)
         self.run = GraphRun(whole, self.union)
         device = whole.arguments.x.device
         self.weights = torch.stack([aim.weights for aim in aims]).to(device)
@@ -122,7 +129,13 @@ class Blocks:
 
     def copies(self, blocks: Sequence[int]) -> "Blocks":
         """Copies of some blocks side by side, each as often as it is named; nodes and edges keep their order."""
-        return Blocks(self.whole, [self.aims[block] for block in blocks], edge_types=self._all_types, types=self.types)
+        return Blocks(
+            self.whole,
+            [self.aims[block] for block in blocks],
+            edge_types=self._all_types,
+            types=self.types,
+            further=self._further,
+        )
 
     def node_sites(self) -> list[str]:
         """The sites with a row of channels for each node, in order, without the ones that make the logits themselves.
@@ -152,7 +165,11 @@ class Blocks:
 
 @runtime_checkable
 class GraphMethod(Protocol):
-    """A method that explains targets on graphs, all blocks at once."""
+    """A method that explains targets on graphs, all blocks at once.
+
+    One that changes the graph itself may need to look further than the model does; it says so by a property `further`,
+    the number of hops.
+    """
 
     def attribute(self, blocks: Blocks, *, seed: int) -> GraphParts:
         """The attribution of every block."""

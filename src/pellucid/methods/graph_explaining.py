@@ -155,7 +155,13 @@ def _by(
         piece = list(wanted[start : start + size])
         started = time.perf_counter()
         aims = [aim for _, aim in piece]
-        blocks = Blocks(whole, aims, edge_types=types, types=len(graph.edge_type_names or ()))
+        blocks = Blocks(
+            whole,
+            aims,
+            edge_types=types,
+            types=len(graph.edge_type_names or ()),
+            further=getattr(method, "further", 0),
+        )
         arcs = np.bincount(blocks.union.block[blocks.union.arcs[1]], minlength=blocks.count)
         fitting = next(chunks(arcs, most=ARCS))[1]
         if fitting < len(piece):  # hubs: fewer at once

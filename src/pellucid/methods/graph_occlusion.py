@@ -39,6 +39,11 @@ class GraphOcclusion:
             if getattr(self, name) not in words:
                 raise SettingError(name, given=getattr(self, name), expected=" or ".join(map(repr, words)))
 
+    @property
+    def further(self) -> int:
+        """One hop more where edges are deleted, since that changes the degrees of the outermost nodes."""
+        return int(self.removal == "delete")
+
     def attribute(self, blocks: Blocks, *, seed: int) -> GraphParts:
         """The fall of the score for each node and each edge of every block."""
         with torch.no_grad():
@@ -80,7 +85,6 @@ class GraphOcclusion:
     @staticmethod
     def _deleted(blocks: Blocks, mine: list[int], inside: Tensor, of: Of) -> Tensor:
         aims: list[Aim] = [blocks.aims[block] for block in mine]
-        # One hop further: what is left must have the degrees that it has in the whole graph.
         union = union_of(blocks.whole, aims, further=1)
         device = inside.device
         arcs = torch.from_numpy(union.arcs).to(device)
