@@ -61,9 +61,13 @@ def layers_of(module: nn.Module, sites: Sequence[Site]) -> list[Layer]:
     found: list[tuple[int, Layer]] = []
     seen: set[int] = set()
     for path, part in module.named_modules():
-        if not isinstance(part, (*_CONVOLUTIONS, nn.Linear)) or id(part.weight) in seen:
+        if not isinstance(part, (*_CONVOLUTIONS, nn.Linear)):
             continue
-        seen.add(id(part.weight))
+        # A parametrised weight is made anew at every look, and shared with nobody.
+        weight = part._parameters.get("weight")
+        if id(weight) in seen:
+            continue
+        seen |= {id(weight)} if weight is not None else set()
         calls = [site for site in sites if path_of(site.name) == path and site.kind in ("conv", "linear")]
         usable = [site for site in calls if site.channels_first or len(site.shape) == 2]
         chains = [list(_chain(site, users)) for site in usable]

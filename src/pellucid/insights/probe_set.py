@@ -16,6 +16,7 @@ from pellucid.insights.depth_results import DepthSite
 from pellucid.insights.form import Blocks, FormReader, folds_of, kept, luminance, read_back
 from pellucid.insights.intervals import Estimate, mean_of, median_of, share_of
 from pellucid.insights.probe import probe_accuracy
+from pellucid.insights.probes import first_class
 from pellucid.insights.ridge import Readout
 from pellucid.models.model import Model
 
@@ -68,7 +69,7 @@ class ProbeSet:
         """The first class of each picture."""
         found: list[int] = []
         for start in self.starts:
-            found += _first(passes.answer(module, self.batch(start)).logits).tolist()
+            found += first_class(passes.answer(module, self.batch(start)).logits).tolist()
         return found
 
     def measured(
@@ -182,10 +183,10 @@ class ProbeSet:
                     # The same order for every batch: it depends on the site and the repeat alone.
                     order = torch.Generator().manual_seed(_seed_of(self.seed, number, repeat))
                     after = replay.logits({site.name: shuffled_positions(order)})
-                    flips.append((_first(after) != _first(before)).double())
-                    leads.append(_lead(after, _first(before)))
+                    flips.append((first_class(after) != first_class(before)).double())
+                    leads.append(_lead(after, first_class(before)))
                 changed.setdefault(site.name, []).extend(torch.stack(flips).mean(dim=0).tolist())
-                lead = _lead(before, _first(before)).clamp(min=1e-12)
+                lead = _lead(before, first_class(before)).clamp(min=1e-12)
                 lost.setdefault(site.name, []).extend((1 - torch.stack(leads).mean(dim=0) / lead).tolist())
             step()
         return (
@@ -211,11 +212,6 @@ def _shares(values: Sequence[float], repeats: int, seed: int) -> Estimate:
 
 def _seed_of(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
-
-
-def _first(logits: Tensor) -> Tensor:
-    """The first class of each picture; of a single logit, its sign."""
-    return (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(dim=1)
 
 
 def _lead(logits: Tensor, first: Tensor) -> Tensor:
