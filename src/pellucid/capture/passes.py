@@ -24,7 +24,7 @@ from pellucid.capture.rules import Interceptor, Ruling
 from pellucid.capture.scores import LOGITS, Score, evaluate
 from pellucid.capture.sites import INPUT
 from pellucid.capture.tape import LeftTapeError, Player, Tape, constants_of
-from pellucid.capture.undisturbed import undisturbed
+from pellucid.capture.undisturbed import same_random_states, undisturbed
 from pellucid.errors import MethodError, ModelError, PellucidError, SiteError
 
 Resolve = Callable[[Tensor, Facts], Sequence[Score]]
@@ -152,7 +152,7 @@ def settle_norms(twin: nn.Module, batches: Iterable[Tensor]) -> None:
         part.reset_running_stats()
         part.momentum = None  # the mean over all batches
         part.train()
-    with torch.no_grad():
+    with same_random_states(twin), torch.no_grad():
         for batch in batches if norms else ():
             twin(batch.clone())
     twin.eval()
@@ -181,6 +181,7 @@ def replay(module: nn.Module, batch: Tensor) -> Replay:
         answer=read_answer(recorder, output, items=len(batch)),
         sites=recorder.sites(),
         aliases=recorder.aliases,
+        decides=recorder.decides,
     )
 
 

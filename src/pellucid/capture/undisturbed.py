@@ -42,6 +42,20 @@ class Weights:
 
 
 @contextlib.contextmanager
+def same_random_states(module: nn.Module) -> Iterator[None]:
+    """Put back the random states of torch, Python, NumPy and the model's own generators of torch."""
+    devices = {parameter.device for parameter in module.parameters() if parameter.device.type == "cuda"}
+    with contextlib.ExitStack() as undo:
+        undo.enter_context(torch.random.fork_rng(devices=[device.index or 0 for device in devices]))
+        undo.callback(random.setstate, random.getstate())
+        undo.callback(np.random.set_state, np.random.get_state())
+        own = [each for part in module.modules() for each in vars(part).values() if isinstance(each, torch.Generator)]
+        for generator in own:
+            undo.callback(generator.set_state, generator.get_state())
+        yield
+
+
+@contextlib.contextmanager
 def undisturbed(module: nn.Module) -> Iterator[Weights]:
     """Run a model in eval mode with frozen parameters, and put back everything that a pass can change.
 
@@ -55,16 +69,11 @@ def undisturbed(module: nn.Module) -> Iterator[Weights]:
     parts = list(module.modules())
     parameters = [parameter for parameter in module.parameters() if _is_usual(parameter)]
     weights = Weights(module)
-    devices = {parameter.device for parameter in parameters if parameter.device.type == "cuda"}
     # One step after the other is undone, whatever another one does.
     with contextlib.ExitStack() as undo:
         # Inference tensors cannot take part in a later backward pass, so none are made, whatever the user's block says.
         undo.enter_context(torch.inference_mode(False))
-        undo.enter_context(torch.random.fork_rng(devices=[device.index or 0 for device in devices]))
-        undo.callback(random.setstate, random.getstate())
-        undo.callback(np.random.set_state, np.random.get_state())
-        for generator in [each for part in parts for each in vars(part).values() if isinstance(each, torch.Generator)]:
-            undo.callback(generator.set_state, generator.get_state())
+        undo.enter_context(same_random_states(module))
         for buffer in module.buffers():
             if not buffer.is_inference():  # they have no version and cannot be written outside of inference mode
                 undo.callback(_restore_buffer, buffer, buffer.detach().clone(), buffer._version)
