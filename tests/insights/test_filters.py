@@ -347,6 +347,34 @@ def test_looking_at_a_spectral_norm_in_train_mode_takes_no_step_of_it() -> None:
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
 
 
+def test_a_filter_of_a_shared_weight_is_removed_wherever_it_is_used() -> None:
+    class Shares(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.second, self.third = nn.Conv2d(3, 12, 3), nn.Conv2d(12, 12, 3), nn.Conv2d(12, 12, 3)
+            self.third.weight = self.second.weight
+            self.head = nn.Linear(12, 4)
+            with torch.no_grad():
+                self.second.weight[5] = self.second.weight[3]
+                self.third.bias += 0.3
+
+        def forward(self, x: Tensor, gone: int | None = None) -> Tensor:
+            x = torch.relu(self.first(x))
+            for part in (self.second, self.third):
+                x = torch.relu(part(x))
+                x[:, [] if gone is None else [gone]] = 0
+            return self.head(x.mean((2, 3)))
+
+    module, x = Shares().eval(), torch.rand(4, 3, 12, 12)
+    report = inspect_filters(module, x)
+    assert [layer.name for layer in report.layers] == ["first", "second", "head"]
+    (twin,) = report.layer("second").twins
+    assert twin.removal is not None
+    with torch.no_grad():
+        assert twin.removal.largest == pytest.approx(float((module(x, 5) - module(x)).abs().max()), rel=1e-4)
+
+
 def test_layers_are_shared_by_their_parameter_and_not_by_the_place_of_a_weight_that_is_made_anew() -> None:
     made = torch.randn(12, 12, 3, 3)
 
