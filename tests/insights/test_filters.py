@@ -375,6 +375,12 @@ def test_a_filter_of_a_shared_weight_is_removed_wherever_it_is_used() -> None:
         assert twin.removal.largest == pytest.approx(float((module(x, 5) - module(x)).abs().max()), rel=1e-4)
 
 
+def test_weights_that_were_made_in_inference_mode_are_looked_at() -> None:
+    with torch.inference_mode():
+        module = Small()
+    assert [len(layer.dead) for layer in inspect_filters(module, torch.rand(2, 3, 12, 12)).layers] == [1, 0, 0]
+
+
 def test_layers_are_shared_by_their_parameter_and_not_by_the_place_of_a_weight_that_is_made_anew() -> None:
     made = torch.randn(12, 12, 3, 3)
 

@@ -134,7 +134,7 @@ def _blank(model: Model) -> Tensor:
 def _not_finite(module: nn.Module) -> dict[str, int]:
     """How many values are NaN or infinite, by the name of the weight or statistic; those without any are left out."""
     counts = {
-        name: int(tensor.numel() - torch.isfinite(tensor).sum())
+        name: int(tensor.numel() - torch.isfinite(tensor.detach()).sum())
         for name, tensor in (*module.named_parameters(), *module.named_buffers())
         if tensor.is_floating_point()
     }
