@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from tests.capture.networks import Textbook
 from torch import Tensor, nn
 
@@ -136,6 +137,39 @@ def test_a_buffer_that_a_pass_replaces_or_adds_is_put_back() -> None:
     before = fingerprint(module)
     passes.record(module, batch)
     assert fingerprint(module) == before
+
+
+@pytest.mark.parametrize("way", ["functional batch norm", "data"])
+def test_a_buffer_that_a_pass_writes_without_being_counted_is_put_back(way: str) -> None:
+    class Writes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("mean", torch.zeros(3))
+            self.register_buffer("variance", torch.ones(3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            if way == "data":
+                self.mean.data.mul_(0.5).add_(1)
+            return F.batch_norm(x, self.mean, self.variance, training=way != "data")
+
+    module, batch = Writes(), torch.randn(4, 3)
+    before = fingerprint(module)
+    passes.record(module, batch)
+    assert fingerprint(module) == before
+
+
+def test_a_generator_of_the_models_own_goes_on_where_it_was() -> None:
+    class Noise(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.generator = torch.Generator().manual_seed(0)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + torch.randn(x.shape, generator=self.generator)
+
+    module, batch = Noise(), torch.randn(4, 3)
+    one, other = passes.answer(module, batch), passes.answer(module, batch)
+    assert torch.equal(one.logits, other.logits)
 
 
 def test_the_random_generators_of_torch_python_and_numpy_go_on_where_they_were() -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 import pellucid
 from pellucid.capture import passes
-from pellucid.errors import InputError
+from pellucid.errors import InputError, NotFiniteError, SettingError
 from pellucid.insights.cuts import cut_sites
 from pellucid.insights.depth import along_depth
 from pellucid.insights.form import luminance
@@ -120,8 +120,72 @@ def test_too_few_pictures_of_a_class_give_no_accuracy() -> None:
 
 def test_too_few_pictures_are_refused_with_what_to_do() -> None:
     images, _ = probe_set(5)
-    with pytest.raises(InputError, match="the probe set has 5 pictures, expected 16 or more"):
+    with pytest.raises(InputError, match="the probe set has 5 different pictures, expected 16 or more"):
         along_depth(model_of(Copies()), images)
+
+
+def test_a_picture_that_comes_again_takes_part_once() -> None:
+    images, labels = probe_set(20)
+    again = [pellucid.read(image.pixels) for image in images]
+    once, twice = (
+        along_depth(model_of(Copies()), given, labels=named, repeats=1, twin=False).to_record()
+        for given, named in ((images, labels), ([*images, *again], labels * 2))
+    )
+    assert twice == once
+    with pytest.raises(InputError, match="10 different pictures"):
+        along_depth(model_of(Copies()), images[:10] * 4, labels=labels[:10] * 4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_model_in_another_precision_gets_pictures_of_its_own(dtype: torch.dtype) -> None:
+    images, labels = probe_set(16)
+    depth = along_depth(model_of(Copies().to(dtype)), images, labels=labels, repeats=1, sites=3)
+    assert depth.sites[0].form.value == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize(("setting", "given", "least"), [("sites", 2, 3), ("repeats", 0, 1), ("seed", -1, 0)])
+def test_settings_that_mean_nothing_are_refused(setting: str, given: int, least: int) -> None:
+    images, labels = probe_set(16)
+    with pytest.raises(SettingError, match=f"{setting} is {given}, expected {least} or more"):
+        along_depth(model_of(Copies()), images, labels=labels, **{setting: given})
+
+
+class Normalises(Copies):
+    """BatchNorm behind the mean over positions, and dropout that is never turned off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.norm(F.dropout(F.relu(self.edges(self.same(x))), 0.1, training=True).mean((2, 3))))
+
+
+def test_a_last_picture_of_its_own_is_no_batch_for_the_twin_and_random_states_stay() -> None:
+    images, labels = probe_set(17)
+    model = model_of(Normalises())
+    state = torch.get_rng_state()
+    depth = along_depth(model, images, labels=labels, repeats=1)
+    assert len(depth.twin) == len(depth.sites)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_answers_that_are_not_finite_are_refused() -> None:
+    images, labels = probe_set(16)
+    module = Copies()
+    module.edges.weight.data[0, 0, 0, 0] = torch.nan
+    with pytest.raises(NotFiniteError, match=r"its weight 'edges\.weight' is not finite"):
+        along_depth(model_of(module), images, labels=labels)
+
+
+def test_where_no_class_leads_no_lead_is_lost() -> None:
+    images, labels = probe_set(16)
+    module = Copies()
+    module.head.weight.data.zero_()
+    module.head.bias.data.zero_()
+    depth = along_depth(model_of(module), images, labels=labels, repeats=1, twin=False)
+    assert depth.sites[0].flips.value == 0
+    assert depth.sites[0].lead_lost is None
 
 
 class Branches(nn.Module):

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import register_parametrization
 
 import pellucid
 from pellucid.archive import dump_json
-from pellucid.errors import SiteError
+from pellucid.errors import SettingError, SiteError
 from pellucid.insights import measuring
 from pellucid.insights.filter_report import FilterReport, listed
 from pellucid.insights.filters import inspect_filters
@@ -281,6 +283,126 @@ def test_batch_norm_s_scale_can_kill_a_filter(drawings: list[np.ndarray]) -> Non
     assert (dead.channel, dead.reason) == (6, "scale")
     assert report.damage == ()
     assert "1 by the scale of features.21" in report.findings[0].sentence
+
+
+def test_where_most_filters_of_a_layer_are_zero_they_are_dead_and_so_are_most_scales_of_zero() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 12, 3), nn.BatchNorm2d(12), nn.Conv2d(12, 12, 3), nn.BatchNorm2d(12))
+    with torch.no_grad():
+        module[0].weight[:7] = 0
+        module[3].weight[:8] = 0
+    first, second = inspect_filters(module).layers
+    assert [each.channel for each in first.dead] == list(range(7))
+    assert [(each.channel, each.reason) for each in second.dead] == [(number, "scale") for number in range(8)]
+
+
+def test_the_first_class_of_a_single_logit_is_its_sign() -> None:
+    module = Small().eval()
+    module.head = nn.Linear(9, 1)
+    x = torch.rand(6, 3, 12, 12)
+    with torch.no_grad():
+        gone = without(module, x, "second", 4)
+        # Half way between the answers with and without, so that some of the signs change.
+        module.head.bias -= (module(x) + gone).mean() / 2
+        changed = int(((module(x) > 0) != (without(module, x, "second", 4) > 0)).sum())
+    assert changed > 0
+    (twin,) = inspect_filters(module, x).layer("second").twins
+    assert twin.removal is not None
+    assert twin.removal.changed == changed
+
+
+class Divides(Small):
+    """Without its second layer's filter 4 there is nothing to divide by."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.relu(self.second(torch.relu(self.first(x))))
+        return self.head((y / y[:, 4:5].amax((2, 3), keepdim=True)).mean((2, 3)))
+
+
+def test_a_removal_that_leaves_no_finite_answer_is_not_called_small() -> None:
+    module = Divides()
+    with torch.no_grad():
+        module.second.bias[4] = 1.0
+    report = inspect_filters(module, torch.rand(3, 3, 12, 12))
+    (twin,) = report.layer("second").twins
+    assert twin.removal is not None
+    assert twin.removal.largest == float("inf")
+    assert "Removing one of them makes a logit NaN or infinite." in report.findings[1].sentence
+    json.loads(dump_json(report.to_record()))
+
+
+def test_where_the_answers_are_not_finite_nothing_is_removed_and_that_is_said() -> None:
+    class Overflows(Small):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) * float("inf")
+
+    report = inspect_filters(Overflows(), torch.rand(3, 3, 12, 12))
+    assert [each.removal for each in report.layer("second").twins] == [None]
+    assert report.notes[0].startswith("removing was not measured: the values become NaN or infinite at site '/mul'")
+
+
+def test_looking_at_a_spectral_norm_in_train_mode_takes_no_step_of_it() -> None:
+    module = nn.Sequential(spectral_norm(nn.Conv2d(3, 12, 3)), spectral_norm(nn.Conv2d(12, 12, 3)), nn.ReLU()).train()
+    before = copy.deepcopy(module.state_dict())
+    assert len(inspect_filters(module).layers) == 2
+    assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+
+
+def test_a_filter_of_a_shared_weight_is_removed_wherever_it_is_used() -> None:
+    class Shares(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.second, self.third = nn.Conv2d(3, 12, 3), nn.Conv2d(12, 12, 3), nn.Conv2d(12, 12, 3)
+            self.third.weight = self.second.weight
+            self.head = nn.Linear(12, 4)
+            with torch.no_grad():
+                self.second.weight[5] = self.second.weight[3]
+                self.third.bias += 0.3
+
+        def forward(self, x: Tensor, gone: int | None = None) -> Tensor:
+            x = torch.relu(self.first(x))
+            for part in (self.second, self.third):
+                x = torch.relu(part(x))
+                x[:, [] if gone is None else [gone]] = 0
+            return self.head(x.mean((2, 3)))
+
+    module, x = Shares().eval(), torch.rand(4, 3, 12, 12)
+    report = inspect_filters(module, x)
+    assert [layer.name for layer in report.layers] == ["first", "second", "head"]
+    (twin,) = report.layer("second").twins
+    assert twin.removal is not None
+    with torch.no_grad():
+        assert twin.removal.largest == pytest.approx(float((module(x, 5) - module(x)).abs().max()), rel=1e-4)
+
+
+def test_weights_that_were_made_in_inference_mode_are_looked_at() -> None:
+    with torch.inference_mode():
+        module = Small()
+    assert [len(layer.dead) for layer in inspect_filters(module, torch.rand(2, 3, 12, 12)).layers] == [1, 0, 0]
+
+
+def test_layers_are_shared_by_their_parameter_and_not_by_the_place_of_a_weight_that_is_made_anew() -> None:
+    made = torch.randn(12, 12, 3, 3)
+
+    class Lands(nn.Module):
+        """Where a weight that is made anew lies may be where the one before it lay."""
+
+        def forward(self, weight: Tensor) -> Tensor:
+            return made
+
+    apart = nn.Sequential(nn.Conv2d(12, 12, 3), nn.Conv2d(12, 12, 3))
+    for part in apart:
+        register_parametrization(part, "weight", Lands())
+    assert len(inspect_filters(apart).layers) == 2
+    tied = nn.Sequential(nn.Conv2d(12, 12, 3), nn.Conv2d(12, 12, 3))
+    tied[1].weight = tied[0].weight
+    assert len(inspect_filters(tied).layers) == 1
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_no_generator_takes_is_refused_in_one_line(seed: int) -> None:
+    with pytest.raises(SettingError, match=f"seed is {seed}, expected a whole number from 0 to 4294967295"):
+        inspect_filters(Small(), seed=seed)
 
 
 def test_no_more_filters_are_measured_than_was_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import pellucid
-from pellucid.errors import TargetError
+from pellucid.errors import InputError, SettingError, TargetError
 from pellucid.insights.path import path_of_decision
 
 
@@ -108,6 +108,43 @@ def test_where_removal_is_dear_it_is_measured_for_the_largest_contributions_only
     for one, other in zip(whole.nodes, few.nodes, strict=True):
         assert one.channel == other.channel
         assert one.removal == pytest.approx(other.removal, abs=1e-5)
+
+
+@pytest.mark.parametrize(("setting", "given", "least"), [("sites", 1, 2), ("channels", 0, 1)])
+def test_settings_that_mean_nothing_are_refused(setting: str, given: int, least: int, x: Tensor) -> None:
+    with pytest.raises(SettingError, match=f"{setting} is {given}, expected {least} or more"):
+        path_of_decision(pellucid.load(net()), x, **{setting: given})
+
+
+def test_two_pictures_have_no_path_in_common(x: Tensor) -> None:
+    with pytest.raises(InputError, match="2 pictures were given, expected one"):
+        path_of_decision(pellucid.load(net()), torch.cat([x, x]))
+
+
+class Decides(Plain):
+    """Doubles what is strong."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.one(x))
+        z = self.two(y) * 2 if y.mean() > self.limit else self.two(y)
+        return self.head(F.relu(z).mean((2, 3)))
+
+
+def test_each_removal_decides_for_itself(x: Tensor) -> None:
+    torch.manual_seed(4)
+    module = Decides().eval()
+    with torch.no_grad():
+        before = F.relu(module.one(x))
+        # A little less than with all channels there: without a strong one it is not reached.
+        module.limit = float(before.mean()) * 0.8
+        name = module(x).argmax().item()
+        (first, *_) = path_of_decision(pellucid.load(module), x, sites=2).sites
+        for node in first.nodes:
+            gone = before.clone()
+            gone[:, node.channel] = 0
+            doubled = module.two(gone) * 2 if gone.mean() > module.limit else module.two(gone)
+            after = module.head(F.relu(doubled).mean((2, 3)))
+            assert node.removal == pytest.approx(float(module(x)[0, name] - after[0, name]), abs=1e-5)
 
 
 class Wide(Plain):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 import pellucid
 from pellucid.errors import ModelError
@@ -112,6 +113,15 @@ def test_what_belongs_to_nobody_keeps_its_mean_and_its_spread() -> None:
 def test_ties_stay_tied() -> None:
     twin = untrained(Mixed(), seed=0)
     assert twin.tied.weight is twin.tied_again.weight
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_spectral_norm_knows_the_weight_that_was_drawn(training: bool) -> None:
+    module = spectral_norm(nn.Conv2d(3, 8, 3)).train(training)
+    twin = untrained(module, seed=1)
+    assert [part.training for part in twin.modules()] == [part.training for part in module.modules()]
+    assert not torch.allclose(twin.eval().weight, module.eval().weight)
+    assert float(torch.linalg.matrix_norm(twin.weight.flatten(1).detach(), 2)) == pytest.approx(1, abs=0.05)
 
 
 def test_a_module_that_cannot_be_copied_is_told() -> None:

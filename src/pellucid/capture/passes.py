@@ -24,7 +24,7 @@ from pellucid.capture.rules import Interceptor, Ruling
 from pellucid.capture.scores import LOGITS, Score, evaluate
 from pellucid.capture.sites import INPUT
 from pellucid.capture.tape import LeftTapeError, Player, Tape, constants_of
-from pellucid.capture.undisturbed import undisturbed
+from pellucid.capture.undisturbed import same_random_states, undisturbed
 from pellucid.errors import MethodError, ModelError, PellucidError, SiteError
 from pellucid.models.graph_arguments import GraphArguments
 
@@ -184,7 +184,7 @@ def settle_norms(twin: nn.Module, batches: Iterable[Tensor]) -> None:
         part.reset_running_stats()
         part.momentum = None  # the mean over all batches
         part.train()
-    with torch.no_grad():
+    with same_random_states(twin), torch.no_grad():
         for batch in batches if norms else ():
             twin(batch.clone())
     twin.eval()
@@ -200,31 +200,44 @@ def replay(module: nn.Module, batch: Tensor) -> Replay:
         OutputError: The output is no table of logits with one row per picture.
         CapacityError: The batch, or the values of its sites, do not fit into memory.
     """
-    tape = Tape(constants_of(module))
     with undisturbed(module) as weights, torch.no_grad(), _in_memory(module, batch):
+        given = batch.clone()
+        tape = Tape(constants_of(module), (given,))
         recorder = Recorder(module, intercept=tape, before_write=weights.before_write)
-        output = _forward(module, batch.clone(), recorder)
-    tape.playable &= not recorder.decides
+        random = _random_state(batch)
+        output = _forward(module, given, recorder)
+        # After a draw that is skipped, the next one would be another one.
+        tape.playable &= not recorder.decides and torch.equal(random, _random_state(batch))
     return Replay(
         lambda edits: _replayed(module, batch, tape, edits),
         answer=read_answer(recorder, output, items=len(batch)),
         sites=recorder.sites(),
         aliases=recorder.aliases,
+        decides=recorder.decides,
     )
 
 
+def _random_state(batch: Tensor) -> Tensor:
+    return torch.cuda.get_rng_state(batch.device) if batch.is_cuda else torch.get_rng_state()
+
+
 def _replayed(module: nn.Module, batch: Tensor, tape: Tape, edits: Mapping[str, Edit]) -> Answer:
+    try:
+        return _edited(module, batch, tape, edits)
+    except LeftTapeError:
+        tape.playable = False
+    # Only here everything is as it was before the pass that was broken off.
+    return _edited(module, batch, tape, edits)
+
+
+def _edited(module: nn.Module, batch: Tensor, tape: Tape, edits: Mapping[str, Edit]) -> Answer:
     with undisturbed(module) as weights, torch.no_grad(), _in_memory(module, batch):
         given = batch.clone()
         player = Player(tape, [given]) if tape.playable else None
         recorder = Recorder(module, edits=edits, tape=player, before_write=weights.before_write)
-        try:
-            output = _forward(module, given, recorder)
-            if player is not None:
-                player.finish()
-        except LeftTapeError:
-            tape.playable = False
-            return _replayed(module, batch, tape, edits)
+        output = _forward(module, given, recorder)
+        if player is not None:
+            player.finish()
         missing = edits.keys() - recorder.edited
         if missing:
             raise SiteError(f"this pass does not come by site {min(missing)!r}, so it cannot be changed.")

@@ -41,6 +41,7 @@ from pellucid.capture.tape import Player
 # What makes a number or a truth of a tensor's values, so that Python can decide by it.
 _READS_VALUES = frozenset(
     {Tensor.__bool__, Tensor.__int__, Tensor.__float__, Tensor.__index__, Tensor.item, Tensor.tolist, Tensor.numpy}
+    | {Tensor.__array__, Tensor.__complex__, Tensor.__contains__, Tensor.__format__}
     | {Tensor.is_nonzero, Tensor.equal, Tensor.allclose, torch.is_nonzero, torch.equal, torch.allclose}
 )
 # The recorder of a pass that pellucid runs itself, so that a user's watch does not take that pass for the user's.

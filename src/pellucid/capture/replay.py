@@ -25,6 +25,7 @@ class Replay:
         answer: The unchanged answer.
         sites: The sites of the pass, without values.
         aliases: Containers and the sites that they stand for.
+        decides: Whether the model decides by values that depend on the batch; its pictures decide together then.
     """
 
     def __init__(
@@ -34,8 +35,10 @@ class Replay:
         answer: Answer,
         sites: Sequence[Site],
         aliases: Mapping[str, str],
+        decides: bool,
     ) -> None:
         self._run = run
+        self.decides = decides
         self.answer = answer
         self.sites = tuple(sites)
         self.aliases = dict(aliases)

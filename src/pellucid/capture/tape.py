@@ -7,7 +7,7 @@ so it works for any control flow; where the tape cannot be sure, the whole pass 
 
 import weakref
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from pellucid.capture.operations import tensors_in, written_in_place
 from pellucid.capture.provenance import storage_of
 
 Function = Callable[..., Any]
+_PLAIN = (bool, int, float, complex, str, torch.dtype, torch.device, torch.layout, torch.memory_format)
 
 
 class LeftTapeError(Exception):
@@ -32,9 +33,10 @@ class _Argument:
 
 @dataclass(slots=True)
 class _Entry:
-    """One call: what it returned, and which argument it overwrote with what."""
+    """One call: what it was given beside tensors, what it returned, and which argument it overwrote with what."""
 
     function: Function
+    settings: list[Any]
     result: Any
     target: int | None = None
     overwritten: Tensor | None = None
@@ -46,15 +48,21 @@ class Tape:
 
     Attributes:
         constants: Tensors that the model owns.
+        given: The tensors that it is given.
         entries: The calls so far.
         playable: Whether a replay may trust it.
     """
 
     constants: tuple[Tensor, ...]
+    given: InitVar[tuple[Tensor, ...]] = ()
     entries: list[_Entry] = field(default_factory=list)
     playable: bool = True
     _kept_in: dict[int, list[_Entry]] = field(default_factory=dict)
     _alive: dict[int, list[weakref.ref[Tensor]]] = field(default_factory=dict)
+
+    def __post_init__(self, given: tuple[Tensor, ...]) -> None:
+        for tensor in given:
+            self._alive.setdefault(storage_of(tensor), []).append(weakref.ref(tensor))
 
     def __call__(self, function: Function, op: str, site: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run an operation and note what it returned."""
@@ -65,7 +73,7 @@ class Tape:
         result = function(*args, **kwargs)
         if function is Tensor.data.__set__:  # type: ignore[attr-defined]
             self.playable = False
-        entry = _Entry(function, None)
+        entry = _Entry(function, _settings((args, kwargs)), None)
         entry.result = self._noted(result, arguments)
         if target is not None:
             entry.target = next(i for i, tensor in enumerate(arguments) if tensor is target)
@@ -137,7 +145,8 @@ class Player:
         self._next += 1
         arguments = tensors_in((args, kwargs))
         with torch._C.DisableTorchFunction():
-            if all(self._is_unchanged(tensor) for tensor in arguments):
+            # A number may come from a value or a shape that has changed.
+            if _settings((args, kwargs)) == entry.settings and all(map(self._is_unchanged, arguments)):
                 return self._played(entry, arguments)
             target = written_in_place(function, args, kwargs)
             if target is not None:
@@ -181,6 +190,21 @@ def constants_of(module: nn.Module) -> tuple[Tensor, ...]:
     """Parameters, buffers, and tensors that hang on the module without being registered."""
     plain = [tensor for part in module.modules() for tensor in tensors_in(list(vars(part).values()))]
     return (*module.parameters(), *module.buffers(), *plain)
+
+
+def _settings(arguments: Any) -> list[Any]:
+    """What is no tensor among arguments, in order, each with its type; something unequal to all for what may change."""
+    if isinstance(arguments, list | tuple):
+        return [type(arguments), len(arguments), *(each for item in arguments for each in _settings(item))]
+    if isinstance(arguments, dict):
+        return [list(arguments), *_settings(list(arguments.values()))]
+    if isinstance(arguments, Tensor):
+        return []
+    if isinstance(arguments, slice):
+        bounds = (arguments.start, arguments.stop, arguments.step)
+        return [object()] if tensors_in(bounds) else _settings(bounds)
+    known = arguments is None or arguments is Ellipsis or isinstance(arguments, _PLAIN) or callable(arguments)
+    return [type(arguments), arguments] if known else [object()]
 
 
 def _items(container: Any) -> list[Any]:

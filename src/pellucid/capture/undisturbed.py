@@ -42,11 +42,26 @@ class Weights:
 
 
 @contextlib.contextmanager
+def same_random_states(module: nn.Module) -> Iterator[None]:
+    """Put back the random states of torch, Python, NumPy and the model's own generators of torch."""
+    devices = {parameter.device for parameter in module.parameters() if parameter.device.type == "cuda"}
+    with contextlib.ExitStack() as undo:
+        undo.enter_context(torch.random.fork_rng(devices=[device.index or 0 for device in devices]))
+        undo.callback(random.setstate, random.getstate())
+        undo.callback(np.random.set_state, np.random.get_state())
+        own = [each for part in module.modules() for each in vars(part).values() if isinstance(each, torch.Generator)]
+        for generator in own:
+            undo.callback(generator.set_state, generator.get_state())
+        yield
+
+
+@contextlib.contextmanager
 def undisturbed(module: nn.Module) -> Iterator[Weights]:
     """Run a model in eval mode with frozen parameters, and put back everything that a pass can change.
 
     Restored afterwards, also after an exception: train or eval mode of every submodule, parameters with their
-    `requires_grad` and gradients, every buffer, and the random states of torch, Python and NumPy.
+    `requires_grad` and gradients, every buffer, and the random states of torch, Python, NumPy and the model's own
+    generators of torch.
 
     Yields:
         The parameters as they were; to be told of every operation that writes in place.
@@ -54,14 +69,11 @@ def undisturbed(module: nn.Module) -> Iterator[Weights]:
     parts = list(module.modules())
     parameters = [parameter for parameter in module.parameters() if _is_usual(parameter)]
     weights = Weights(module)
-    devices = {parameter.device for parameter in parameters if parameter.device.type == "cuda"}
     # One step after the other is undone, whatever another one does.
     with contextlib.ExitStack() as undo:
         # Inference tensors cannot take part in a later backward pass, so none are made, whatever the user's block says.
         undo.enter_context(torch.inference_mode(False))
-        undo.enter_context(torch.random.fork_rng(devices=[device.index or 0 for device in devices]))
-        undo.callback(random.setstate, random.getstate())
-        undo.callback(np.random.set_state, np.random.get_state())
+        undo.enter_context(same_random_states(module))
         for buffer in module.buffers():
             if not buffer.is_inference():  # they have no version and cannot be written outside of inference mode
                 undo.callback(_restore_buffer, buffer, buffer.detach().clone(), buffer._version)
@@ -100,6 +112,7 @@ def _restore_registered(part: nn.Module, before: dict[str, Tensor | None]) -> No
 
 
 def _restore_buffer(buffer: Tensor, before: Tensor, version: int) -> None:
-    if buffer._version != version:
+    # Functional batch norm and writes through `.data` are not counted.
+    if buffer._version != version or not torch.equal(buffer, before):
         with torch.no_grad():
             buffer.copy_(before)

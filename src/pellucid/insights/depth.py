@@ -15,7 +15,8 @@ The same numbers for the same architecture with random weights are the control: 
 from collections.abc import Callable, Sequence
 
 from pellucid.capture import passes
-from pellucid.errors import InputError
+from pellucid.capture.batches import as_batch
+from pellucid.errors import InputError, SettingError
 from pellucid.inputs.image import Image
 from pellucid.insights.cuts import cut_sites
 from pellucid.insights.depth_results import Depth, DepthSite
@@ -25,6 +26,8 @@ from pellucid.models.model import Model
 from pellucid.models.untrained import untrained
 
 LEAST_PICTURES = 16
+LEAST_SITES = 3
+"""The first, the last with positions, and the class layer."""
 _BYTES = 1.2e9
 """Most bytes of values that one pass may keep; it decides how many pictures go into a batch."""
 
@@ -48,31 +51,38 @@ def along_depth(
 
     Args:
         model: The network; it is left exactly as it was.
-        pictures: The probe set: 16 or more, better 64 and more.
+        pictures: The probe set: 16 or more, better 64 and more. A picture that comes again is left out.
         labels: The class of each picture; None takes what the model itself decides.
         shown: A picture that is read back at every site; it never takes part in learning.
         source: What to call the probe set: "folder" or "drawings".
-        sites: At most so many sites, all of them cuts: every path passes them.
+        sites: At most so many sites, 3 or more, all of them cuts: every path passes them.
         repeats: Orders that are drawn for each site.
         twin: Whether to measure the untrained twin too.
         seed: For every random draw.
         progress: Called with the steps done and the steps in all.
 
     Raises:
-        InputError: There are too few pictures, or labels for another number of them.
+        InputError: There are too few different pictures, or labels for another number of them.
         ModelError: The model cannot be used.
+        SettingError: Too few sites or repeats, or a seed below 0.
     """
-    others = [picture for picture in pictures if shown is None or picture.digest != shown.digest]
+    for name, given, least in (("sites", sites, LEAST_SITES), ("repeats", repeats, 1), ("seed", seed, 0)):
+        if given < least:
+            raise SettingError(name, given=given, expected=f"{least} or more")
+    # Each picture once: a copy among the held-out ones has been learnt from.
+    numbers = {picture.digest: number for number, picture in reversed(list(enumerate(pictures)))}
+    mine = sorted(number for digest, number in numbers.items() if shown is None or digest != shown.digest)
+    others = [pictures[number] for number in mine]
     if len(others) < LEAST_PICTURES:
         raise InputError(
-            f"the probe set has {len(others)} pictures, expected {LEAST_PICTURES} or more (64 and more give narrow "
-            "intervals); give a larger folder, or leave it out to use pellucid's own drawings."
+            f"the probe set has {len(others)} different pictures, expected {LEAST_PICTURES} or more (64 and more give "
+            "narrow intervals); give a larger folder, or leave it out to use pellucid's own drawings."
         )
     if labels is not None and len(labels) != len(pictures):
         raise InputError(f"{len(labels)} labels were given for {len(pictures)} pictures; give one for each.")
     if labels is not None:
-        labels = [label for picture, label in zip(pictures, labels, strict=True) if picture in others]
-    batch = model.tensor([others[0]])
+        labels = [labels[number] for number in mine]
+    _, batch, _ = as_batch(model, others[0])
     known = passes.facts(model.module, batch)
     chosen = cut_sites(known, most=sites)
     per_picture = max(1, sum(site.nbytes for site in known.sites))
@@ -93,19 +103,19 @@ def along_depth(
         if progress is not None:
             progress(number, steps)
 
-    decided = probe.decisions(model.module)
+    decided = probe.decisions()
     if labels is None:
         labels = [model.class_name(index) for index in decided]
         origin = "decisions"
     else:
         origin = "labels"
-    mine, classes = usable(labels)
-    found = probe.measured(model.module, labels, mine, step)
+    judged, classes = usable(labels)
+    found = probe.measured(model.module, labels, judged, step)
     control: tuple[DepthSite, ...] = ()
     if twin:
         other = untrained(model.module, seed=seed)
-        passes.settle_norms(other, (probe.batch(start) for start in probe.starts))
-        control = probe.measured(other, labels, mine, step)
+        passes.settle_norms(other, probe.batches_of_several())
+        control = probe.measured(other, labels, judged, step)
     return Depth(
         sites=found,
         twin=control,
@@ -114,8 +124,8 @@ def along_depth(
         source=source,
         labels=origin,
         classes=len(classes),
-        probed=len(mine),
-        chance=chance([labels[i] for i in mine]) if len(mine) else None,
+        probed=len(judged),
+        chance=chance([labels[i] for i in judged]) if len(judged) else None,
         repeats=repeats,
         seed=seed,
     )

@@ -20,7 +20,8 @@ class DepthSite:
         form: R², median over held-out pictures; None where no position has a block.
         emerged: Accuracy of the linear probe; None where there are too few pictures per class.
         flips: Share of pictures whose first class changes when positions are shuffled; None without positions.
-        lead_lost: Share of the first class's lead that is lost then: 0 none, 1 all, above 1 others lead; median.
+        lead_lost: Share of the first class's lead that is lost then: 0 none, 1 all, above 1 others lead; median
+            over the pictures where it has one, None where there is none.
         read: Luminance of the shown picture as it is read back, (height, width), NaN where no block lies; or None.
         read_form: R² of that picture.
     """

@@ -33,7 +33,7 @@ class Dead:
 
     Attributes:
         channel: Its number.
-        reason: "weights": its norm is below a thousandth of the layer's median; "scale": the BatchNorm behind it
+        reason: "weights": its norm is at most a thousandth of the layer's median; "scale": the BatchNorm behind it
             multiplies it by next to nothing; "silent": behind its activation it is 0 everywhere on the probe pictures.
         remembered: Whether the BatchNorm behind it remembers that it varied.
         removal: What setting the channel to 0, where it is handed on, does to the answers; None if not measured.

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from pellucid.capture import passes
 from pellucid.capture.batches import as_batch
 from pellucid.capture.sites import Site
-from pellucid.errors import PellucidError
+from pellucid.capture.undisturbed import undisturbed
+from pellucid.errors import PellucidError, SettingError
 from pellucid.inputs.reading import read
 from pellucid.insights import statistics, verdicts
 from pellucid.insights.filter_report import FilterReport, Finding
@@ -50,12 +51,17 @@ def inspect_filters(
 
     Raises:
         InputError, ModelError: A picture or the model cannot be used.
+        SettingError: The seed is below 0 or too large.
     """
+    if not 0 <= seed < 2**32:
+        raise SettingError("seed", given=seed, expected="a whole number from 0 to 4294967295")
     known = load(model)
     module = known.module
     notes: list[str] = []
     probe = _probe(known, pictures, notes)
-    layers = layers_of(module, probe.sites)
+    # In train mode, to read a weight with spectral norm takes another step of its power iteration.
+    with undisturbed(module), torch.no_grad():
+        layers = layers_of(module, probe.sites)
     if not layers:
         notes.append("the model has no convolution and no linear layer of torch.nn, so there was nothing to look at.")
     reports = [measured(layer, module, seed=seed) for layer in layers]
@@ -128,7 +134,7 @@ def _blank(model: Model) -> Tensor:
 def _not_finite(module: nn.Module) -> dict[str, int]:
     """How many values are NaN or infinite, by the name of the weight or statistic; those without any are left out."""
     counts = {
-        name: int(tensor.numel() - torch.isfinite(tensor).sum())
+        name: int(tensor.numel() - torch.isfinite(tensor.detach()).sum())
         for name, tensor in (*module.named_parameters(), *module.named_buffers())
         if tensor.is_floating_point()
     }

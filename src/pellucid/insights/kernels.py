@@ -82,8 +82,9 @@ def spectrum_of(flat: np.ndarray, *, seed: int) -> Spectrum:
 
 
 def dead_of(norms: np.ndarray) -> np.ndarray:
-    """The numbers of the filters whose norm is below `DEAD` of the layer's median."""
-    found: np.ndarray = np.flatnonzero(norms < DEAD * np.median(norms))
+    """The numbers of the filters whose norm is at most `DEAD` of the layer's median; none where all weights are 0."""
+    # At most, since the median is 0 where most filters are.
+    found: np.ndarray = np.flatnonzero((norms <= DEAD * np.median(norms)) & bool(norms.any()))
     return found
 
 

@@ -48,7 +48,7 @@ class Layer:
 def layers_of(module: nn.Module, sites: Sequence[Site]) -> list[Layer]:
     """The convolutions and linear layers of a model, in order of execution, then those that no site is known of.
 
-    A weight that several layers share is looked at once.
+    A weight that several layers share is looked at once, under the name of the first and with the calls of all.
 
     Args:
         module: The model.
@@ -58,18 +58,20 @@ def layers_of(module: nn.Module, sites: Sequence[Site]) -> list[Layer]:
     for site in sites:
         for name in site.inputs:
             users.setdefault(name, []).append(site)
-    found: list[tuple[int, Layer]] = []
-    seen: set[int] = set()
+    owners: dict[int, tuple[nn.Module, list[str]]] = {}
     for path, part in module.named_modules():
-        if not isinstance(part, (*_CONVOLUTIONS, nn.Linear)) or id(part.weight) in seen:
-            continue
-        seen.add(id(part.weight))
-        calls = [site for site in sites if path_of(site.name) == path and site.kind in ("conv", "linear")]
+        if isinstance(part, (*_CONVOLUTIONS, nn.Linear)):
+            # A parametrised weight is made anew at every look, and shared with nobody.
+            weight = part._parameters.get("weight")
+            owners.setdefault(id(part if weight is None else weight), (part, []))[1].append(path)
+    found: list[tuple[int, Layer]] = []
+    for part, paths in owners.values():
+        calls = [site for site in sites if path_of(site.name) in paths and site.kind in ("conv", "linear")]
         usable = [site for site in calls if site.channels_first or len(site.shape) == 2]
         chains = [list(_chain(site, users)) for site in usable]
         norm = next((site.name for site in chains[0] if site.op == "batch_norm"), None) if chains else None
         layer = Layer(
-            name=path,
+            name=paths[0],
             module=part,
             filters=filters_of(part),
             groups=getattr(part, "groups", 1),

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pellucid.capture.replay import Edit, without_channels
 from pellucid.capture.sites import Site
+from pellucid.errors import NotFiniteError
 from pellucid.insights.filter_report import Dead, LayerReport, Twin
 from pellucid.insights.initial import initial
 from pellucid.insights.kernels import DEAD, Pair, dead_of, norms_of, pairs_of, spectrum_of
@@ -64,7 +65,7 @@ def _dead(without_weights: Sequence[int], layer: Layer, module: nn.Module) -> tu
         dead = {channel: replace(each, remembered=float(variance[channel]) > least) for channel, each in dead.items()}
     if isinstance(scale, Tensor):
         strength = scale.detach().abs()
-        for channel in torch.nonzero(strength < DEAD * strength.median()).flatten().tolist():
+        for channel in torch.nonzero(strength <= DEAD * strength.median()).flatten().tolist():
             dead.setdefault(channel, Dead(channel=channel, reason="scale"))
     return tuple(dead[channel] for channel in sorted(dead))
 
@@ -122,7 +123,10 @@ def with_effects(
         The reports, and a note where some were left out.
     """
     changes, left_out = _changes(layers, reports)
-    found = effects(module, batch, sites, [change.edits for change in changes], progress or _quiet)
+    try:
+        found = effects(module, batch, sites, [change.edits for change in changes], progress or _quiet)
+    except NotFiniteError as error:
+        return list(reports), [f"removing was not measured: {error}"]
     known = {
         (change.layer, change.of, change.twin_instead): effect for change, effect in zip(changes, found, strict=True)
     }

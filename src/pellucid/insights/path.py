@@ -29,7 +29,7 @@ from pellucid.capture.batches import as_batch
 from pellucid.capture.replay import Replay, without_one_channel_each
 from pellucid.capture.scores import LOGITS, Score, evaluate
 from pellucid.capture.sites import Site
-from pellucid.errors import TargetError
+from pellucid.errors import InputError, SettingError, TargetError
 from pellucid.inputs.image import Image
 from pellucid.insights.cuts import cut_sites, has_positions
 from pellucid.methods.targets import resolve
@@ -142,17 +142,24 @@ def path_of_decision(
         model: The network; it is left exactly as it was.
         picture: One picture, or one prepared item.
         target: A class or a contrast of classes.
-        sites: At most so many sites, all of them cuts with positions.
-        channels: Channels of each site to follow.
+        sites: At most so many sites, 2 or more, all of them cuts with positions.
+        channels: Channels of each site to follow, 1 or more.
         progress: Called with the sites done and the sites in all.
 
     Raises:
+        InputError: There is more than one picture.
+        SettingError: Fewer than two sites, or no channel.
         TargetError: No such class, or the target is about a site.
         MethodError: The score does not depend on a site.
     """
     if target.startswith("unit:"):
         raise TargetError(f"target {target!r} is a unit; the path of a decision ends in a class, e.g. top:1.")
+    for name, given, least in (("sites", sites, 2), ("channels", channels, 1)):
+        if given < least:
+            raise SettingError(name, given=given, expected=f"{least} or more")
     _, batch, _ = as_batch(model, picture)
+    if len(batch) > 1:
+        raise InputError(f"{len(batch)} pictures were given, expected one: each decision has a path of its own.")
     known = passes.facts(model.module, batch)
     places = _places(known, sites)
     found: list[Score] = []
@@ -174,6 +181,8 @@ def path_of_decision(
     # A batch that holds more copies than channels are removed would run them for nothing.
     size = min(_AT_ONCE if whole_work < _WORK / _AT_ONCE else _LEAST, fits)
     replay = passes.replay(model.module, batch.expand(size, *batch.shape[1:]))
+    if replay.decides:  # what one copy lacks would decide for all of them
+        replay = passes.replay(model.module, batch)
     made: list[PathSite] = []
     for number, site in enumerate(places):
         value, slope = seen.values[site.name][0].float(), seen.slopes[site.name][0].float()

@@ -15,7 +15,9 @@ from pellucid.insights.cuts import has_positions
 from pellucid.insights.depth_results import DepthSite
 from pellucid.insights.form import Blocks, FormReader, folds_of, kept, luminance, read_back
 from pellucid.insights.intervals import Estimate, mean_of, median_of, share_of
+from pellucid.insights.parting import answer_of
 from pellucid.insights.probe import probe_accuracy
+from pellucid.insights.probes import first_class
 from pellucid.insights.ridge import Readout
 from pellucid.models.model import Model
 
@@ -64,11 +66,23 @@ class ProbeSet:
         batch = self.model.tensor(pictures)
         return batch if weight is None else batch.to(weight.dtype)
 
-    def decisions(self, module: nn.Module) -> list[int]:
-        """The first class of each picture."""
+    def batches_of_several(self) -> Iterator[Tensor]:
+        """All pictures, two or more in a batch: one alone has no variance where a map has one position."""
+        size = max(2, self.size)
+        parts = [self.pictures[start : start + size] for start in range(0, len(self.pictures), size)]
+        if len(parts[-1]) == 1:
+            parts[-2:] = [parts[-2] + parts[-1]]
+        return map(self._as_input, parts)
+
+    def decisions(self) -> list[int]:
+        """The first class of each picture.
+
+        Raises:
+            NotFiniteError: The model's answers are not finite.
+        """
         found: list[int] = []
         for start in self.starts:
-            found += _first(passes.answer(module, self.batch(start)).logits).tolist()
+            found += first_class(answer_of(self.model, self.batch(start)).logits).tolist()
         return found
 
     def measured(
@@ -182,15 +196,17 @@ class ProbeSet:
                     # The same order for every batch: it depends on the site and the repeat alone.
                     order = torch.Generator().manual_seed(_seed_of(self.seed, number, repeat))
                     after = replay.logits({site.name: shuffled_positions(order)})
-                    flips.append((_first(after) != _first(before)).double())
-                    leads.append(_lead(after, _first(before)))
+                    flips.append((first_class(after) != first_class(before)).double())
+                    leads.append(_lead(after, first_class(before)))
                 changed.setdefault(site.name, []).extend(torch.stack(flips).mean(dim=0).tolist())
-                lead = _lead(before, _first(before)).clamp(min=1e-12)
-                lost.setdefault(site.name, []).extend((1 - torch.stack(leads).mean(dim=0) / lead).tolist())
+                lead = _lead(before, first_class(before))
+                # Where two classes share the first place there is no lead to lose.
+                shares = (1 - torch.stack(leads).mean(dim=0) / lead)[lead > 0]
+                lost.setdefault(site.name, []).extend(shares.tolist())
             step()
         return (
             {name: _shares(values, self.repeats, self.seed) for name, values in changed.items()},
-            {name: median_of(values, seed=self.seed) for name, values in lost.items()},
+            {name: median_of(values, seed=self.seed) for name, values in lost.items() if values},
         )
 
 
@@ -211,11 +227,6 @@ def _shares(values: Sequence[float], repeats: int, seed: int) -> Estimate:
 
 def _seed_of(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
-
-
-def _first(logits: Tensor) -> Tensor:
-    """The first class of each picture; of a single logit, its sign."""
-    return (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(dim=1)
 
 
 def _lead(logits: Tensor, first: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """What channels do on the probe pictures: their statistics, and what the model answers without some of them."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.capture import passes
+from pellucid.capture.failures import not_finite
 from pellucid.capture.replay import Edit, Replay
 from pellucid.capture.sites import Site
 
@@ -34,7 +36,7 @@ class Effect:
     """What a change of one filter does to the model's answers.
 
     Attributes:
-        largest: The largest absolute change of a logit.
+        largest: The largest absolute change of a logit; infinite where one is no longer finite.
         mean: The mean absolute change of the logits.
         changed: For how many of the pictures another class is the first one.
     """
@@ -110,22 +112,34 @@ def effects(
     changes: Sequence[Mapping[str, Edit]],
     report: Callable[[int, int], None],
 ) -> list[Effect]:
-    """What each of some changes does to the logits of all pictures."""
+    """What each of some changes does to the logits of all pictures.
+
+    Raises:
+        NotFiniteError: The answers are not finite as they are.
+    """
     largest, total, changed = [0.0] * len(changes), [0.0] * len(changes), [0] * len(changes)
     count = done = 0
     parts = sum(1 for _ in portions(batch, sites))
-    for replay in replays(module, batch, sites):
+    for part, replay in zip(portions(batch, sites), replays(module, batch, sites), strict=True):
         before = replay.answer.logits.double()
+        if not bool(torch.isfinite(before).all()):
+            seen, _ = passes.record(module, part, statistics="basic")
+            raise not_finite(module, part, seen)
         count += before.numel()
         for place, edits in enumerate(changes):
             after = replay.logits(edits).double()
-            gap = (after - before).abs()
+            gap = (after - before).abs().nan_to_num(nan=math.inf, posinf=math.inf)
             largest[place] = max(largest[place], float(gap.max()))
             total[place] += float(gap.sum())
-            changed[place] += int((after.argmax(1) != before.argmax(1)).sum())
+            changed[place] += int((first_class(after) != first_class(before)).sum())
             done += 1
             report(done, parts * len(changes))
     return [Effect(largest=a, mean=b / count, changed=c) for a, b, c in zip(largest, total, changed, strict=True)]
+
+
+def first_class(logits: Tensor) -> Tensor:
+    """The first class of each picture; of a single logit, its sign."""
+    return (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(dim=1)
 
 
 def replaced(channel: int, twin: int, *, factor: float, own: float, other: float) -> Edit:

@@ -188,9 +188,9 @@ def _dead(layer: LayerReport, dead: Sequence[Dead], norm: str | None, pictures: 
     weights = sum(each.reason == "weights" for each in dead)
     why = []
     if weights:
-        why.append(f"{weights} with a norm below a thousandth of the layer's median")
+        why.append(f"{weights} with a norm of at most a thousandth of the layer's median")
     if weights < len(dead):
-        why.append(f"{len(dead) - weights} by the scale of {norm}, below a thousandth of its median")
+        why.append(f"{len(dead) - weights} by the scale of {norm}, at most a thousandth of its median")
     it, are = ("it", "is") if len(dead) == 1 else ("they", "are")
     after_all = f", although {norm} remembers that {it} varied, so {it} died after training" if damage else ""
     return Finding(
@@ -211,8 +211,8 @@ def _dead_together(layers: Sequence[LayerReport], pictures: int) -> Finding:
         kind="dead",
         damage=False,
         sites=tuple(layer.name for layer in layers),
-        sentence=f"{len(dead)} of the {filters} filters in {len(layers)} layers are dead, {weights} with a norm below "
-        f"a thousandth of their layer's median, {len(dead) - weights} by the scale of the BatchNorm behind them: "
+        sentence=f"{len(dead)} of the {filters} filters in {len(layers)} layers are dead, {weights} with a norm of at "
+        f"most a thousandth of their layer's median, {len(dead) - weights} by the scale of the BatchNorm behind them: "
         f"{listed([layer.name for layer in layers])}.{_removing([each.removal for each in dead], pictures)}",
     )
 
@@ -228,7 +228,9 @@ def _twins(layer: LayerReport, twins: Sequence[Twin], pictures: int, *, damage: 
         [f"{each.pair.channel} like {'-' if each.pair.cosine < 0 else ''}{each.pair.twin}" for each in twins]
     )
     replaced = _largest([each.replacement for each in twins])
-    instead = "" if replaced is None else f" Put in its place, the twin changes them by at most {replaced.largest:.3g}."
+    instead = ""
+    if replaced is not None and math.isfinite(replaced.largest):
+        instead = f" Put in its place, the twin changes the logits by at most {replaced.largest:.3g}."
     return Finding(
         kind="duplicate",
         damage=damage,
@@ -245,6 +247,8 @@ def _removing(removals: Sequence[Effect | None], pictures: int) -> str:
     if largest is None:
         return ""
     some = "" if len(measured) == len(removals) else f" ({len(measured)} were measured)"
+    if not math.isfinite(largest.largest):
+        return f" Removing one of them makes a logit NaN or infinite{some}."
     most = max(each.changed for each in measured)
     return (
         f" Removing one changes the logits by at most {largest.largest:.3g}, and the first class of "

@@ -10,9 +10,13 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from pellucid.errors import ModelError
 from pellucid.models.model import Model
+
+_POWER_ITERATIONS = 15
+"""As many as torch takes for a new spectral norm."""
 
 
 def untrained(module: nn.Module, *, seed: int) -> nn.Module:
@@ -40,6 +44,8 @@ def untrained(module: nn.Module, *, seed: int) -> nn.Module:
         # NaN marks what nobody has drawn: comparing with the old values would miss a reset to the same constant.
         for _, parameter in _floating(twin):
             parameter.fill_(torch.nan)
+        modes = {part: part.training for part in twin.modules()}
+        twin.eval()  # a spectral norm in train mode would take the NaN into what it remembers
         # What is inside first, since a module may begin its parts in its own way.
         for part in reversed(list(twin.modules())):
             reset = getattr(part, "reset_parameters", None)
@@ -48,6 +54,10 @@ def untrained(module: nn.Module, *, seed: int) -> nn.Module:
         for name, parameter in _floating(twin):
             if bool(torch.isnan(parameter).any()):
                 parameter.copy_(_like(before[name]) if name in before else torch.randn_like(parameter))
+        for part in filter(is_parametrized, list(twin.modules())):
+            _settle(part)
+        for part, mode in modes.items():
+            part.training = mode
     return twin
 
 
@@ -61,6 +71,15 @@ def untrained_model(model: Model, *, seed: int) -> Model:
         notes=(f"the weights of {model.name} were drawn anew (seed {seed}): what this model answers means nothing",),
         card={},
     )
+
+
+def _settle(part: nn.Module) -> None:
+    """Let a parametrisation that remembers its weight (a spectral norm) get to know the one that was drawn."""
+    assert isinstance(part.parametrizations, nn.ModuleDict)
+    part.parametrizations.train()
+    for name in part.parametrizations:
+        for _ in range(_POWER_ITERATIONS):
+            getattr(part, name)
 
 
 def _floating(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
