@@ -10,7 +10,7 @@ import scipy.sparse
 from pellucid.errors import InputError
 
 Array = npt.NDArray[Any]
-_PER_EDGE = ("edge_types", "edge_weights", "edge_features")
+_PER_EDGE = ("edge_types", "edge_weights", "edge_features", "edge_truth")
 _NAMES = ("edge_type_names", "class_names", "node_names", "feature_names", "edge_feature_names")
 
 
@@ -52,6 +52,8 @@ def checked(given: Mapping[str, Any]) -> dict[str, Any]:
             "column of edge features",
         )
     found["labels"] = None if given["labels"] is None else _labels(given["labels"], nodes, found["class_names"])
+    if given["node_truth"] is not None:
+        found["node_truth"] = _truth("node_truth", np.array(given["node_truth"]), nodes, "nodes")
     found["positions"] = None if given["positions"] is None else _positions(given["positions"], nodes)
     found["splits"] = {str(name): _split(name, mask, nodes) for name, mask in dict(given["splits"]).items()}
     found["notes"] = tuple(notes)
@@ -181,6 +183,8 @@ def _per_edge(name: str, value: Any, count: int) -> Array:
         if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
             raise InputError(f"edge_types has {array.dtype} of shape {array.shape}, expected whole numbers (edges,).")
         return array.astype(np.int64)
+    if name == "edge_truth":
+        return _truth(name, np.array(array), count, "edges")
     if array.ndim != (1 if name == "edge_weights" else 2):
         expected = "(edges,)" if name == "edge_weights" else "(edges, features)"
         raise InputError(f"{name} has shape {array.shape}, expected {expected}.")
@@ -198,6 +202,9 @@ def _features(given: Any, nodes: int) -> tuple[Any, bool]:
         if bad.any():
             rows = np.unique(np.repeat(np.arange(nodes), np.diff(matrix.indptr))[bad])
             raise InputError(_not_finite("features", int(bad.sum()), "node", rows))
+        if max(matrix.nnz, *matrix.shape) < 2**31:
+            # The digest is to depend on what the matrix holds, not on how wide its maker's indices were.
+            matrix.indices, matrix.indptr = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
         for part in (matrix.data, matrix.indices, matrix.indptr):
             part.flags.writeable = False
         return matrix, False
@@ -277,6 +284,15 @@ def _split(name: object, mask: Any, nodes: int) -> npt.NDArray[np.bool_]:
     array = np.array(mask)
     if array.dtype != np.bool_ or array.shape != (nodes,):
         raise InputError(f"split {name!r} has {array.dtype} of shape {array.shape}, expected bool of shape ({nodes},).")
+    return array
+
+
+def _truth(name: str, array: Array, count: int, what: str) -> npt.NDArray[np.bool_]:
+    if array.dtype != np.bool_ or array.shape != (count,):
+        raise InputError(
+            f"{name} has {array.dtype} of shape {array.shape}, expected bool of shape ({count},): "
+            f"whether each of the {what} is part of what makes the label."
+        )
     return array
 
 
