@@ -46,6 +46,7 @@ def full(**changes: Any) -> Graph:
         "splits": {"train": np.array([1, 0, 0, 1, 0], bool), "test": np.zeros(5, bool)},
         "edge_truth": np.array([True, False, True, False]),
         "node_truth": np.array([True, False, True, False, False]),
+        "node_contributions": [0.1, 0, -2, 3, 1e-9],
         "name": "five",
         "notes": ("made by hand",),
     }
@@ -54,7 +55,7 @@ def full(**changes: Any) -> Graph:
 
 FIELDS = (
     *("edges", "features", "edge_types", "edge_weights", "edge_features", "labels", "positions"),
-    *("edge_truth", "node_truth"),
+    *("edge_truth", "node_truth", "node_contributions"),
 )
 NAMES = ("class_names", "node_names", "feature_names", "edge_feature_names", "edge_type_names", "name", "label")
 

@@ -61,6 +61,7 @@ class Graph:
         edge_truth: bool (edges,): the edges that are known to make the label what it is, for scoring explanations; None
             where that is not known. Like labels and names it is no part of `digest`.
         node_truth: bool (nodes,): the same for nodes, or None.
+        node_contributions: float64 (nodes,): what each node is known to add to `label`, where that is a sum; or None.
         body: How to draw it where it is a thing: a `Molecule` or a `Mesh`; else None.
         name: What to call it.
         notes: What reading had to do, as short sentences.
@@ -87,6 +88,7 @@ class Graph:
     splits: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     edge_truth: npt.NDArray[np.bool_] | None = None
     node_truth: npt.NDArray[np.bool_] | None = None
+    node_contributions: npt.NDArray[np.float64] | None = None
     body: Molecule | Mesh | None = None
     name: str = "graph"
     notes: tuple[str, ...] = ()

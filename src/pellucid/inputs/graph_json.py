@@ -16,7 +16,16 @@ from pellucid.inputs.restricted_pickle import checked_sparse
 FORMAT = "pellucid-graph"
 VERSION = 1
 
-_LISTS = ("edge_types", "edge_weights", "edge_features", "labels", "positions", "edge_truth", "node_truth")
+_LISTS = (
+    "edge_types",
+    "edge_weights",
+    "edge_features",
+    "labels",
+    "positions",
+    "edge_truth",
+    "node_truth",
+    "node_contributions",
+)
 _NAMES = ("edge_type_names", "class_names", "node_names", "feature_names", "edge_feature_names")
 _PLAIN = ("name", "directed", "num_nodes", "label")
 _KEYS = ("format", "version", *_PLAIN, "edges", "features", *_LISTS, *_NAMES, "splits", "body", "notes")

@@ -57,7 +57,7 @@ def from_pyg(source: Any, *, directed: bool | None = None) -> Graph:
         value = _get(source, key)
         if value is not None:
             given[field] = value[:, np.newaxis] if key == "x" and value.ndim == 1 else value
-    for key in ("edge_truth", "node_truth"):
+    for key in ("edge_truth", "node_truth", "node_contributions"):
         if (value := _get(source, key)) is not None:
             given[key] = value
     given |= _edge_attributes(source, "edge_types" in given)
@@ -117,6 +117,7 @@ def to_pyg(graph: Graph) -> Any:
     put("y", graph.labels if graph.labels is not None or graph.label is None else np.array([graph.label]))
     put("pos", None if graph.positions is None else graph.positions.astype(np.float32))
     put("node_truth", graph.node_truth)
+    put("node_contributions", graph.node_contributions)
     for name, mask in graph.splits.items():
         put(f"{name}_mask", mask)
     for key in ("name", "class_names", "node_names", "edge_type_names", "feature_names", "edge_feature_names"):

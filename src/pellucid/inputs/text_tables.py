@@ -101,7 +101,8 @@ def read_table(text: str, *, called: str, header: bool | None = None) -> Table:
     """
     lines = [
         (number, line)
-        for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1)
+        # Not splitlines, which also breaks at rare characters that names of pages contain.
+        for number, line in enumerate(re.split(r"\r?\n|\r", text.removeprefix("\ufeff")), start=1)
         if line.strip() and not line.lstrip().startswith(_COMMENTS)
     ]
     if not lines:
