@@ -29,6 +29,7 @@ _LISTS = (
 _NAMES = ("edge_type_names", "class_names", "node_names", "feature_names", "edge_feature_names")
 _PLAIN = ("name", "directed", "num_nodes", "label")
 _KEYS = ("format", "version", *_PLAIN, "edges", "features", *_LISTS, *_NAMES, "splits", "body", "notes")
+_PER_ATOM = ("symbols", "charges", "hydrogens", "atom_stereo", "bond_stereo")
 _WHOLE = ("edge_types", "labels")
 _BOOLS = ("edge_truth", "node_truth")
 
@@ -54,7 +55,7 @@ def to_json(graph: Graph) -> str:
         document["splits"] = {name: np.flatnonzero(mask).tolist() for name, mask in graph.splits.items()}
     if isinstance(graph.body, Molecule):
         body = graph.body
-        fields = ("symbols", "charges", "hydrogens", "smiles")
+        fields = ("symbols", "charges", "hydrogens", "atom_stereo", "bond_stereo", "smiles")
         document["body"] = {"molecule": {key: getattr(body, key) for key in fields}}
     elif isinstance(graph.body, Mesh):
         mesh = graph.body
@@ -192,7 +193,7 @@ def _body(value: dict[str, Any] | None) -> Molecule | Mesh | None:
         ((kind, fields),) = value.items()
         if kind == "molecule":
             tuples: dict[str, Any] = {
-                key: tuple(fields.pop(key)) for key in ("symbols", "charges", "hydrogens") if key in fields
+                key: tuple(fields.pop(key)) for key in _PER_ATOM if key in fields
             }
             return Molecule(**tuples, **fields)
         if kind == "mesh":

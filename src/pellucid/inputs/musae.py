@@ -55,8 +55,8 @@ def read_musae(files: Mapping[str, bytes], name: str, *, called: str) -> Graph:
     if len(outside):
         line, pair = edges.lines[outside[0]], ", ".join(str(each) for each in ends[outside[0]])
         raise InputError(
-            f"{edges.called}, line {line}: the edge {pair} names a node that is not in {name}_target.csv, expected 0 to "
-            f"{nodes - 1} ({len(outside)} such lines)."
+            f"{edges.called}, line {line}: the edge {pair} names a node that is not in {name}_target.csv, expected 0 "
+            f"to {nodes - 1} ({len(outside)} such lines)."
         )
     given: dict[str, Any] = {}
     if (labelled := targets.named(_LABELS)) is not None:
@@ -89,8 +89,8 @@ def _numbers_once(ids: npt.NDArray[np.int64], targets: Table) -> None:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise InputError(
-            f"{targets.called}, line {targets.lines[row]}: the id {ids[row]} is there before or too large, expected each "
-            f"number from 0 to {len(ids) - 1} once ({int(wrong.sum())} such lines)."
+            f"{targets.called}, line {targets.lines[row]}: the id {ids[row]} is there before or too large, expected "
+            f"each number from 0 to {len(ids) - 1} once ({int(wrong.sum())} such lines)."
         )
 
 
@@ -103,7 +103,7 @@ def _features(lists: Any, nodes: int, called: str, notes: list[str]) -> scipy.sp
         columns = np.fromiter(chain.from_iterable(lists.values()), dtype=np.int64, count=sum(counts))
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{called} holds more than lists of whole numbers ({readable(str(error))}).") from error
-    if len(rows) and not (0 <= rows.min() and rows.max() < nodes):
+    if len(rows) and (rows.min() < 0 or rows.max() >= nodes):
         wrong = int(rows[(rows < 0) | (rows >= nodes)][0])
         raise InputError(f"{called} describes node {wrong}, expected 0 to {nodes - 1}.")
     if len(columns) and (columns.min() < 0 or columns.max() > 10_000_000):

@@ -29,7 +29,7 @@ def from_networkx(source: Any, *, directed: bool | None = None) -> Graph:
     |---|---|
     | of nodes: `features`, a number or a row of numbers | `features` |
     | of nodes: `label`, a number or a word | `labels`, words with `class_names`; -1 where a node has none |
-    | of nodes: `pos`, `name`, `truth` | `positions`, `node_names`, `node_truth` |
+    | of nodes: `pos`, `name`, `truth`, `contribution` | the fields of that meaning |
     | of edges: `weight` | `edge_weights`; 1 where an edge has none, as in networkx |
     | of edges: `type`, a number or a word | `edge_types`, words with `edge_type_names` |
     | of edges: `features`, `truth` | `edge_features`, `edge_truth` |
@@ -76,6 +76,8 @@ def from_networkx(source: Any, *, directed: bool | None = None) -> Graph:
         if without:
             notes.append(f"{without} of {len(rows)} edges have no weight and count as 1")
         given["edge_weights"] = _numbers([each.get("weight", 1) for each in edge_data], "weight", edge)
+    if (contributions := _complete(node_data, "contribution", node)) is not None:
+        given["node_contributions"] = _numbers(contributions, "contribution", node)
     for key, field, data, where in (
         ("truth", "node_truth", node_data, node),
         ("truth", "edge_truth", edge_data, edge),
@@ -113,6 +115,7 @@ def to_networkx(graph: Graph) -> Any:
         "name": graph.node_names,
         "truth": graph.node_truth,
     }
+    per_node["contribution"] = graph.node_contributions
     labels = None if graph.labels is None else [_word(int(each), graph.class_names) for each in graph.labels]
     per_node["label"] = labels
     types = None if graph.edge_types is None else [_word(int(each), graph.edge_type_names) for each in graph.edge_types]
@@ -157,7 +160,7 @@ def _complete(data: Sequence[dict[str, Any]], key: str, where: Callable[[int], s
 
 def _numbers(values: list[Any], key: str, where: Callable[[int], str]) -> Any:
     try:
-        return np.array(values, dtype=np.float32)
+        return np.array(values, dtype=np.float64)
     except (TypeError, ValueError):
         wrong = next(number for number, each in enumerate(values) if not isinstance(each, int | float | np.number))
         shown = readable(repr(values[wrong]), limit=40)

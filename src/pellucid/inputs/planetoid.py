@@ -124,8 +124,8 @@ def _fits(called: str, test: npt.NDArray[np.int64], features: Mapping[str, Any],
         raise InputError(f"{called} has {len(labels['y']):,} rows of y and only {len(labels['ally']):,} of ally.")
     if len(test) != len(labels["ty"]) or len(np.unique(test)) != len(test) or test.min() < len(labels["ally"]):
         raise InputError(
-            f"{called} has {len(np.unique(test)):,} numbers of test nodes from {test.min()} for {len(labels['ty']):,} rows "
-            f"of ty, expected one for each row, from {len(labels['ally'])} on."
+            f"{called} has {len(np.unique(test)):,} numbers of test nodes from {test.min()} for "
+            f"{len(labels['ty']):,} rows of ty, expected one for each row, from {len(labels['ally'])} on."
         )
     if test.max() > len(labels["ally"]) + 10 * len(test):
         raise InputError(f"{called} has a test node {test.max()}, far beyond the {len(labels['ally'])} others.")

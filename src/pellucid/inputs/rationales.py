@@ -50,12 +50,14 @@ def read_rationales(files: Mapping[str, bytes], name: str, *, called: str) -> Gr
         raise InputError(f"{called} has no {', '.join(missing)}; copy the whole data set.")
 
     def records(file: str) -> list[Any]:
-        array = npz_arrays(files[file], called=f"{called}, {file}").get("datadict_list", np.zeros(0)).ravel().tolist()
+        arrays = npz_arrays(files[file], called=f"{called}, {file}")
+        array: list[Any] = arrays.get("datadict_list", np.zeros(0)).ravel().tolist()
         if any(not isinstance(each, dict) for each in array):
             raise InputError(f"{called}, {file} holds more than records of molecules.")
         return array
 
-    table = read_table(files[needed[0]].decode("utf-8", errors="replace"), called=f"{called}, {needed[0]}", header=True)
+    text = files[needed[0]].decode("utf-8", errors="replace")
+    table = read_table(text, called=f"{called}, {needed[0]}", header=True)
     molecules, truths = records("x_true.npz"), records(_TRUTH)
     written = table.named(("smiles",))
     labels = _labels(files, called)
@@ -131,7 +133,7 @@ def _known(truth: dict[str, Any]) -> dict[str, npt.NDArray[Any]]:
         raise InputError(f"the truth holds {values.dtype} of shape {values.shape}, expected numbers for each atom.")
     if values.ndim == 1:
         return {"node_contributions": values}
-    return {"node_truth": (values > 0).any(axis=1)}
+    return {"node_truth": np.asarray((values > 0).any(axis=1))}
 
 
 def _labels(files: Mapping[str, bytes], called: str) -> npt.NDArray[Any] | None:

@@ -145,8 +145,8 @@ def _fits(name: str, called: str, graph_of_node: Whole, arcs: Whole, count: int,
     if len(outside):
         pair = ", ".join(str(each) for each in arcs[outside[0]])
         raise InputError(
-            f"{_file(name, 'A', called)}, line {outside[0] + 1}: the arc {pair} names a node that is not there, expected "
-            f"1 to {nodes} ({len(outside)} such lines)."
+            f"{_file(name, 'A', called)}, line {outside[0] + 1}: the arc {pair} names a node that is not there, "
+            f"expected 1 to {nodes} ({len(outside)} such lines)."
         )
     ends = graph_of_node[arcs - 1]
     across = np.flatnonzero(ends[:, 0] != ends[:, 1])
@@ -183,7 +183,8 @@ def _features(
     labels: Whole | None, attributes: Any, names: TUNames
 ) -> tuple[Whole | None, Any, tuple[str, ...] | None, tuple[str, ...] | None]:
     """The number of each node's type, the features, their names, and the names of the types."""
-    parts, feature_names = [], []
+    parts: list[Any] = []
+    feature_names: list[str] = []
     numbers, types = None, None
     if labels is not None:
         distinct = sorted({*labels[:, 0].tolist(), *names.nodes})

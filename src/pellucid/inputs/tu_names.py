@@ -8,7 +8,7 @@ _HEADING = re.compile(r"(node|edge|class|graph) labels\b(.*)", re.IGNORECASE)
 _ENTRY = re.compile(r"\s+(-?\d+)\s+(\S+)\s*$")
 _VALENCES = {"1": "single", "2": "double", "3": "triple"}
 
-# Debnath et al., J. Med. Chem. 34(2), 1991: 125 of the 188 compounds are mutagenic; the text beside the files is silent.
+# Debnath et al., J. Med. Chem. 34(2), 1991: 125 of the 188 compounds are mutagenic; the text beside is silent.
 _KNOWN_CLASSES = {"MUTAG": {-1: "not mutagenic", 1: "mutagenic"}}
 _KNOWN_NODES = {"MUTAG": dict(enumerate(("C", "N", "O", "F", "I", "Cl", "Br")))}
 _KNOWN_EDGES = {"MUTAG": dict(enumerate(("aromatic", "single", "double", "triple")))}
