@@ -192,9 +192,7 @@ def _body(value: dict[str, Any] | None) -> Molecule | Mesh | None:
     try:
         ((kind, fields),) = value.items()
         if kind == "molecule":
-            tuples: dict[str, Any] = {
-                key: tuple(fields.pop(key)) for key in _PER_ATOM if key in fields
-            }
+            tuples: dict[str, Any] = {key: tuple(fields.pop(key)) for key in _PER_ATOM if key in fields}
             return Molecule(**tuples, **fields)
         if kind == "mesh":
             vertices = np.array(fields.pop("vertices"), dtype=np.float64).reshape(-1, 3)

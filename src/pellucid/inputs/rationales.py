@@ -64,8 +64,8 @@ def read_rationales(files: Mapping[str, bytes], name: str, *, called: str) -> Gr
     counts = {len(molecules), len(truths), len(table.rows), len(molecules) if labels is None else len(labels)}
     if len(counts) > 1 or written is None:
         raise InputError(
-            f"{called} has {len(table.rows):,} rows of SMILES, {len(molecules):,} molecules, {len(truths):,} truths and "
-            f"{0 if labels is None else len(labels):,} labels, expected the same number of all; copy it again."
+            f"{called} has {len(table.rows):,} rows of SMILES, {len(molecules):,} molecules, {len(truths):,} truths "
+            f"and {0 if labels is None else len(labels):,} labels, expected the same number of all; copy it again."
         )
     classes = _classes(name, labels)
     bonds = _bond_names(molecules)

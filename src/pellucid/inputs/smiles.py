@@ -39,7 +39,9 @@ def read_smiles(smiles: str, *, name: str | None = None, label: float | int | No
     text = words[0]
     called = f"the SMILES '{readable(text, limit=60)}'"
     if len(text) > MAX_LENGTH:
-        raise InputError(f"{called} has {len(text):,} characters, the limit is {MAX_LENGTH:,}; give a smaller molecule.")
+        raise InputError(
+            f"{called} has {len(text):,} characters, the limit is {MAX_LENGTH:,}; give a smaller molecule."
+        )
     if fault := first_fault(text):
         character = readable(text[fault.position - 1])
         raise InputError(f"{called}: character {fault.position} ({character!r}): {fault.problem}; mend it.")
@@ -85,7 +87,8 @@ def _molecule(text: str, called: str) -> tuple[Any, Any]:
     # RDKit writes its complaints to stderr, where they would stand beside our one line.
     with rdBase.BlockLogs():
         as_written = Chem.SmilesParserParams()
-        as_written.sanitize, as_written.removeHs = False, False
+        as_written.sanitize = False
+        as_written.removeHs = False
         unchecked = Chem.MolFromSmiles(text, as_written)
         molecule = Chem.MolFromSmiles(text)
         if molecule is None:

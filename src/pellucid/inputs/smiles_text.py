@@ -47,7 +47,8 @@ def first_fault(smiles: str) -> Fault | None:
     Args:
         smiles: The text, without spaces.
     """
-    place, previous, opened = 0, "", []
+    place, previous = 0, ""
+    opened: list[int] = []
     rings: dict[str, int] = {}
     while place < len(smiles):
         found = _TOKEN.match(smiles, place)
@@ -82,9 +83,9 @@ def _cannot_follow(kind: str, previous: str, in_branch: bool) -> str:
         return "an atom must come before" if previous in ("open", "bond", "dot") else ""
     if kind == "ring":
         return "" if previous in ("atom", "ring", "bond", "close") and previous else "a ring needs an atom before it"
-    if kind in ("bond", "open", "dot"):
-        if previous in ("", "dot", *(("open", "bond") if kind != "bond" else ("bond",))):
-            return "an atom must come before"
+    first_in_branch = ("open",) if kind != "bond" else ()
+    if kind in ("bond", "open", "dot") and previous in ("", "dot", "bond", *first_in_branch):
+        return "an atom must come before"
     return ""
 
 
