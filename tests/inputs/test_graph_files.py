@@ -153,7 +153,7 @@ def test_json_is_known_by_its_content(tmp_path: Path) -> None:
     for name in ("g.json", "g", "g.dat"):
         assert graph(written(tmp_path, name, source.to_json())).digest == source.digest
     assert graph(source.to_json().encode()).digest == source.digest
-    with pytest.raises(InputError, match='\'.*g.json\' holds a dict without "format": "pellucid-graph"'):
+    with pytest.raises(InputError, match=r"g\.json' holds a dict without .format.: .pellucid-graph"):
         read(written(tmp_path, "g.json", "{}"))
 
 
@@ -259,7 +259,7 @@ class Hostile:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"x": b"", "allx": b"cut"}, "allx is no readable pickle"),
+        ({"allx": b"cut"}, "allx is no readable pickle"),
         ({"ally": np.eye(2)[[0, 1]]}, "4 rows of features for 2 of ally"),
         ({"tx": scipy.sparse.csr_matrix(np.ones((2, 5)))}, "has 3 features in allx and 5 in tx"),
         ({"ty": np.ones(2)}, "ty holds a ndarray, expected one-hot labels"),
@@ -276,7 +276,7 @@ def test_a_damaged_planetoid_set_is_one_line(tmp_path: Path, changes: dict[str, 
 def test_missing_and_wrong_test_numbers_of_planetoid(tmp_path: Path) -> None:
     folder = planetoid(tmp_path / "p")
     (folder / "ind.tiny.test.index").write_text("5\nx\n")
-    with pytest.raises(InputError, match="test.index, line 2: 'x', expected a whole number"):
+    with pytest.raises(InputError, match=r"test\.index, line 2: 'x', expected a whole number"):
         read(folder)
     (folder / "ind.tiny.test.index").write_text("1\n2\n")
     with pytest.raises(InputError, match="numbers of test nodes from 1"):
@@ -288,7 +288,7 @@ def test_missing_and_wrong_test_numbers_of_planetoid(tmp_path: Path) -> None:
 
 def test_a_hostile_planetoid_part_is_refused_and_does_not_run(tmp_path: Path) -> None:
     proof = tmp_path / "ran"
-    with pytest.raises(InputError, match="asks for posix.system, which is refused and was not run"):
+    with pytest.raises(InputError, match=r"asks for posix\.system, which is refused and was not run"):
         read(planetoid(tmp_path / "p", graph=Hostile(f"touch {proof}")))
     assert not proof.exists()
 
@@ -302,7 +302,21 @@ TU = {
     "node_attributes": "0.5, 1\n1, 2\n2, 3\n3, 4\n4, 5\n",
     "edge_gt": "1\n1\n0\n0\n0\n0\n",
 }
-TU_README = "Node labels:\n\n  0  C\n  1  N\n  2  O\n\nEdge labels:\n\n  0  aromatic\n  1  single\n  2  double\n\n=== More ===\n  9 X\n"
+TU_README = """Node labels:
+
+  0  C
+  1  N
+  2  O
+
+Edge labels:
+
+  0  aromatic
+  1  single
+  2  double
+
+=== More ===
+  9 X
+"""
 
 
 def tu(folder: Path, **changes: str | None) -> Path:
@@ -384,7 +398,9 @@ def test_a_damaged_tu_set_names_file_and_line(tmp_path: Path, changes: dict[str,
 def musae(folder: Path, **changes: str) -> Path:
     parts = {
         "t_edges.csv": "id_1,id_2\n0,1\n2,1\n",
-        "t_target.csv": 'id,facebook_id,page_name,page_type\n1,9,"Ben, B.",company\n0,8,Anna,tvshow\n2,7,Café\u2028x,company\n',
+        "t_target.csv": (
+            'id,facebook_id,page_name,page_type\n1,9,"Ben, B.",company\n0,8,Anna,tvshow\n2,7,Café\u2028x,company\n'
+        ),
         "t.json": json.dumps({"2": [0, 4], "0": [1, 1]}),
     } | changes
     folder.mkdir(exist_ok=True)
@@ -533,7 +549,7 @@ def test_a_pickle_in_an_archive_is_named_with_it(tmp_path: Path) -> None:
 
 
 def test_a_wrong_or_hostile_pickle_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is a pickle of a list|is a pickle of 1 things"):
+    with pytest.raises(InputError, match="is a pickle of 1 things"):
         read(written(tmp_path, "a.pkl", pickle.dumps([1])))
     with pytest.raises(InputError, match=r"edge_label_matrix has float64 of shape \(2, 3\)"):
         read(written(tmp_path, "a.pkl", motif(_8=np.zeros((2, 3)))))

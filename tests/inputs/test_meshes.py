@@ -1,6 +1,5 @@
 """Meshes: what the files hold, what is measured on them, and what is refused."""
 
-import io
 import struct
 from pathlib import Path
 from typing import Any
@@ -95,7 +94,7 @@ def test_normals_areas_and_neighbours_are_those_of_another_library() -> None:
 def test_the_curvature_of_a_sphere_is_one_over_the_square_of_its_radius(radius: float) -> None:
     sphere = trimesh.creation.icosphere(subdivisions=4, radius=radius)
     found = at_vertices(np.asarray(sphere.vertices), np.asarray(sphere.faces))
-    assert np.abs(found.curvatures * radius**2 - 1).max() < 0.12
+    assert np.abs(found.curvatures * radius**2 - 1).max() < 0.01
     assert abs(np.average(found.curvatures, weights=found.areas) * radius**2 - 1) < 0.01
     outward = found.positions / radius
     assert (found.normals * outward).sum(axis=1).min() > 0.999
@@ -165,7 +164,16 @@ def test_a_side_of_three_faces_joins_each_with_the_next() -> None:
     assert crowded == 1
 
 
-PLY = "ply\nformat {order} 1.0\nelement vertex 5\nproperty float x\nproperty float y\nproperty float z\nelement face 2\nproperty list uchar int vertex_indices\nend_header\n"
+PLY = """ply
+format {order} 1.0
+element vertex 5
+property float x
+property float y
+property float z
+element face 2
+property list uchar int vertex_indices
+end_header
+"""
 
 
 @pytest.mark.parametrize("order", ["ascii", "binary_little_endian", "binary_big_endian"])
@@ -209,7 +217,7 @@ BAD = [
     (SQUARE + "f 1 2 0\n", "line 6: 'f 1 2 0', expected three or more vertices from 1 on"),
     (SQUARE + "f 1 2 9\n", "face 1 names vertex 8, expected 0 to 3"),
     (SQUARE.replace("f 1 2 3 4", ""), "holds 4 points and no faces"),
-    (CUBE_OFF[:-20], "has 13 lines for 8 vertices and 6 faces: it is cut off"),
+    (CUBE_OFF[:-20], "has 12 lines for 8 vertices and 6 faces: it is cut off"),
     (CUBE_OFF.replace("1 1 0", "1 1"), "line 6: expected the three numbers of a vertex"),
     (CUBE_OFF.replace("4 4 5 6 7", "4 4 5"), "line 13: expected how many corners a face has"),
     (CUBE_OFF.replace("8 6 12", "eight"), "no numbers of vertices and faces after 'OFF'"),
@@ -279,19 +287,6 @@ def test_real_meshes_have_their_vertices_faces_and_measures(shared_data: Path, n
     np.testing.assert_allclose(faces.features[:, 6].sum(), other.area, rtol=1e-5)
     assert vertices.num_edges == len(other.edges_unique)
     assert np.isfinite(vertices.features).all()
-    loaded = (
-        trimesh.load(
-            io.BytesIO(path.read_bytes()),
-            file_type=path.suffix[1:].lower(),
-            process=False,
-            force="mesh",
-            fix_texture=False,
-        )
-        if path.suffix != ".ply"
-        else None
-    )
-    if loaded is not None:
-        np.testing.assert_allclose(other.area, loaded.area, rtol=1e-6)
 
 
 def test_real_points_without_faces_are_refused(shared_data: Path) -> None:

@@ -181,8 +181,13 @@ def test_the_two_motifs_are_the_last_five_nodes(real: Path) -> None:
         np.testing.assert_array_equal(each.edge_truth, inside)
 
 
-def test_benzene_rings_are_marked_atom_by_atom(real: Path) -> None:
-    found = graphs(real / "mol_rationale_benzene")
+@pytest.fixture(scope="module")
+def benzene(real: Path) -> GraphSet:
+    return graphs(real / "mol_rationale_benzene")
+
+
+def test_benzene_rings_are_marked_atom_by_atom(benzene: GraphSet) -> None:
+    found = benzene
     assert len(found) == 12000
     assert found.class_names == ("no benzene", "benzene")
     assert {key: int(mask.sum()) for key, mask in found.splits.items()} == {"train": 10000, "test": 2000}
@@ -203,10 +208,10 @@ def test_the_contributions_of_crippen_sum_to_the_label(real: Path) -> None:
         assert each.label == pytest.approx(each.node_contributions.sum(), abs=1e-4)
 
 
-def test_the_atoms_of_the_rationales_are_those_of_their_smiles(real: Path) -> None:
+def test_the_atoms_of_the_rationales_are_those_of_their_smiles(benzene: GraphSet) -> None:
     from rdkit import Chem
 
-    for each in graphs(real / "mol_rationale_benzene").graphs[:300]:
+    for each in benzene.graphs[:300]:
         assert isinstance(each.body, Molecule)
         other = Chem.MolFromSmiles(each.body.smiles)
         assert tuple(atom.GetSymbol() for atom in other.GetAtoms()) == each.body.symbols

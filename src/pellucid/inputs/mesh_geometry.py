@@ -1,9 +1,8 @@
 """What a triangle mesh measures at its vertices and faces: normals, areas, curvature. Arrays throughout, no loops.
 
 Reference:
-    Meyer et al., Discrete Differential-Geometry Operators for Triangulated 2-Manifolds, VisMath 2002: Gaussian
-    curvature as the angle that is missing around a vertex, over its share of the area. The share here is a third of
-    the triangles around it, which sums to the whole area as theirs does.
+    Meyer et al., Discrete Differential-Geometry Operators for Triangulated 2-Manifolds, VisMath 2002, eqs. 7 and 9:
+    Gaussian curvature is the angle that is missing around a vertex, over the part of the surface that is its own.
 """
 
 from dataclasses import dataclass
@@ -35,15 +34,17 @@ FEATURES = ("x", "y", "z", "normal x", "normal y", "normal z", "area", "curvatur
 def at_vertices(points: Floats, triangles: Whole) -> Measures:
     """The measures of each vertex.
 
-    The normal is the sum of the normals of the triangles around it, weighted by their areas. The curvature is Gaussian:
+    The normal is the sum of the normals of the triangles around it, weighted by their areas. The area is that of the
+    points that are nearer to it than to the other corners; a triangle with an obtuse angle gives half of itself to that
+    corner and a quarter to the others. All areas sum to that of the surface. The curvature is Gaussian:
     2π minus the angles around the vertex, at the boundary π minus them, over the vertex's area; 0 without area. On a
     closed surface curvature times area sums to 2π times the Euler characteristic.
     """
     cross = _cross(points, triangles)
-    double_areas = np.linalg.norm(cross, axis=1)
     count = len(points)
     normals = np.stack([_gathered(triangles, cross[:, axis], count) for axis in range(3)], axis=1)
-    areas = _gathered(triangles, double_areas / 6, count)
+    shares = _shares(points, triangles).ravel()
+    areas: Floats = np.bincount(triangles.ravel(), weights=shares, minlength=count).astype(np.float64)
     angles = np.bincount(triangles.ravel(), weights=_angles(points, triangles).ravel(), minlength=count)
     full = np.where(_at_boundary(triangles, count), np.pi, 2 * np.pi)
     curvatures = np.divide(full - angles, areas, out=np.zeros(count), where=_has_area(areas))
@@ -115,6 +116,22 @@ def _angles(points: Floats, triangles: Whole) -> Floats:
     # The arc tangent is exact for very flat angles, where the arc cosine is not; of a vanishing side it is 0.
     angles = np.arctan2(np.linalg.norm(np.cross(ahead, back), axis=2), (ahead * back).sum(axis=2))
     return np.asarray(angles)
+
+
+def _shares(points: Floats, triangles: Whole) -> Floats:
+    """What each corner has of its triangle's area, (triangles, 3)."""
+    corners = points[triangles]
+    ahead, back = np.roll(corners, -1, axis=1) - corners, np.roll(corners, 1, axis=1) - corners
+    products = (ahead * back).sum(axis=2)
+    doubled = np.linalg.norm(_cross(points, triangles), axis=1)[:, np.newaxis]
+    cotangents = np.divide(products, doubled, out=np.zeros_like(products), where=doubled > 0)
+    # The side ahead lies opposite the corner before, the side behind opposite the next.
+    nearer = (ahead**2).sum(axis=2) * np.roll(cotangents, 1, axis=1) + (back**2).sum(axis=2) * np.roll(
+        cotangents, -1, axis=1
+    )
+    obtuse = products < 0
+    fixed = np.where(obtuse, doubled / 4, doubled / 8)
+    return np.asarray(np.where(obtuse.any(axis=1, keepdims=True), fixed, nearer / 8))
 
 
 def _at_boundary(triangles: Whole, count: int) -> npt.NDArray[np.bool_]:

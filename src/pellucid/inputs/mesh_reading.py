@@ -86,7 +86,7 @@ def read_mesh(
 
 
 def _parsed(content: bytes, kind: Kind | None, called: str) -> Polygons:
-    if kind == "ply":
+    if kind == "ply" and is_ply(content):
         return read_ply(content, called=called)
     if kind == "stl" and is_binary_stl(content):
         return merged(read_binary_stl(content, called=called))
@@ -96,7 +96,11 @@ def _parsed(content: bytes, kind: Kind | None, called: str) -> Polygons:
             f"{called} has {len(content):,} bytes, expected {84 + 50 * says:,} for the {says:,} triangles that its "
             "header says; copy it again."
         )
+    if kind == "ply":
+        raise InputError(f"{called} does not begin as PLY files do; copy or download it again.")
     text = content.decode("utf-8", errors="replace")
+    if kind == "off" and not is_off(text):
+        raise InputError(f"{called} does not begin as OFF files do; copy or download it again.")
     if kind == "stl":
         return merged(read_text_stl(text, called=called))
     if kind == "off":

@@ -86,7 +86,7 @@ def _molecule(text: str, called: str) -> tuple[Any, Any]:
         raise MissingExtraError("rdkit", purpose="Reading a SMILES", extra="molecules") from error
     # RDKit writes its complaints to stderr, where they would stand beside our one line.
     with rdBase.BlockLogs():
-        as_written = Chem.SmilesParserParams()
+        as_written: Any = Chem.SmilesParserParams()
         as_written.sanitize = False
         as_written.removeHs = False
         unchecked = Chem.MolFromSmiles(text, as_written)

@@ -133,7 +133,8 @@ def read_table(text: str, *, called: str, header: bool | None = None) -> Table:
 
 def _separator(lines: list[str]) -> str | None:
     for separator in _SEPARATORS:
-        if all(separator in line for line in lines):
+        # Not in all: a line that is cut off must not change how the others are read.
+        if separator in lines[0] and sum(separator in line for line in lines) > len(lines) / 2 - 1:
             return separator
     return None
 
@@ -157,7 +158,8 @@ def _looks_like_header(rows: list[list[str]]) -> bool:
     if len(rows) == 1 or any(_is_number(cell) for cell in rows[0]):
         return False
     sample = rows[1:200]
-    return any(all(_is_number(row[column]) for row in sample) for column in range(len(rows[0])))
+    # Of most rows, not of all: a damaged cell must not make the header a row.
+    return any(sum(_is_number(row[column]) for row in sample) > len(sample) / 2 for column in range(len(rows[0])))
 
 
 def _is_number(cell: str) -> bool:
