@@ -61,16 +61,15 @@ def graph_of_folder(path: str, *, directed: bool | None) -> Graph | GraphSet | N
     Raises:
         InputError: It is damaged, or the folder holds several.
     """
-    if "\0" in path:
-        return None  # which reading the file words
+    # Unlike those of pathlib, the questions of os.path take a path that no file can have.
     place = Path(path)
-    if re.fullmatch(r"ind\..+\.(x|y|tx|ty|allx|ally|graph|test\.index)", place.name) and place.is_file():
+    if re.fullmatch(r"ind\..+\.(x|y|tx|ty|allx|ally|graph|test\.index)", place.name) and os.path.isfile(path):
         names = planetoid_names(_names(place.parent))
         name = next((each for each in names if place.name.startswith(f"ind.{each}.")), None)
         return None if name is None else _planetoid(place.parent, name)
-    if place.name.endswith("_A.txt") and place.with_name(f"{place.name[:-6]}_graph_indicator.txt").is_file():
+    if place.name.endswith("_A.txt") and os.path.isfile(f"{path[:-6]}_graph_indicator.txt"):
         return _tu(place.parent, place.name[:-6], directed)
-    if not place.is_dir():
+    if not os.path.isdir(path):
         return None
     names = _names(place)
     several = planetoid_names(names)
