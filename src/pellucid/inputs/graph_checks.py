@@ -208,7 +208,8 @@ def _features(given: Any, nodes: int) -> tuple[Any, bool]:
     if given is None:
         return scipy.sparse.eye_array(nodes, dtype=np.float32, format="csr"), True
     if scipy.sparse.issparse(given):
-        matrix = scipy.sparse.csr_array(given, dtype=np.float32, copy=True)
+        with np.errstate(over="ignore"):
+            matrix = scipy.sparse.csr_array(given, dtype=np.float32, copy=True)
         matrix.sum_duplicates()
         _rows_match(matrix.shape, nodes)
         bad = ~np.isfinite(matrix.data)
@@ -239,7 +240,8 @@ def _rows_match(shape: tuple[int, ...], nodes: int) -> None:
 def _floats(name: str, array: Array) -> npt.NDArray[np.float32]:
     if array.dtype == object or not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
         raise InputError(f"{name} holds {array.dtype}, expected numbers.")
-    return np.array(array, dtype=np.float32, order="C")
+    with np.errstate(over="ignore"):  # what does not fit becomes infinite, which is refused with its place
+        return np.array(array, dtype=np.float32, order="C")
 
 
 def _finite(name: str, array: npt.NDArray[np.float32], *, row: str = "edge") -> npt.NDArray[np.float32]:
