@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pellucid.capture.trace import trace as trace
     from pellucid.capture.watching import watch as watch
     from pellucid.inputs.graph import Graph as Graph
+    from pellucid.inputs.graph_set import GraphSet as GraphSet
     from pellucid.inputs.image import Image as Image
     from pellucid.inputs.reading import read as read
     from pellucid.insights.depth import along_depth as along_depth
@@ -35,6 +36,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Explanation": "pellucid.methods.explanation",
     "Graph": "pellucid.inputs.graph",
+    "GraphSet": "pellucid.inputs.graph_set",
     "Image": "pellucid.inputs.image",
     "Model": "pellucid.models.model",
     "Preprocessing": "pellucid.models.preprocessing",

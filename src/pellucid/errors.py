@@ -2,7 +2,7 @@
 
     PellucidError
     ├── SettingError          (ValueError)       a setting or argument has a value that makes no sense
-    ├── InputError            (ValueError)       a picture cannot be read, or is refused
+    ├── InputError            (ValueError)       a picture or graph cannot be read, or is refused
     ├── ModelError            (ValueError)       a model cannot be loaded or used
     │   ├── ModelNameError                       no model of that name; names the nearest
     │   ├── CheckpointError                      a weights file does not fit, is damaged or is something else
@@ -52,7 +52,7 @@ class SettingError(PellucidError, ValueError):
 
 
 class InputError(PellucidError, ValueError):
-    """A picture cannot be read, or is refused."""
+    """A picture or a graph cannot be read, or is refused."""
 
 
 class ModelError(PellucidError, ValueError):

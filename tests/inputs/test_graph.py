@@ -118,6 +118,25 @@ def test_the_digest_tells_graphs_apart() -> None:
     assert len({same, *(graph.digest for graph in others)}) == 4
 
 
+def test_what_is_known_to_matter_is_kept_and_is_no_part_of_the_digest() -> None:
+    plain = Graph(edges=SQUARE)
+    truth = np.array([True, False, False, True, True])
+    known = Graph(edges=SQUARE, edge_truth=truth, node_truth=truth[:4], node_contributions=[1, 2, 3, 4])
+    assert known.digest == plain.digest
+    assert known.edge_truth is not None
+    assert not known.edge_truth.flags.writeable
+    arcs = Graph.from_arcs([[0, 1, 1, 2], [1, 0, 2, 1]], edge_truth=np.array([True, True, False, False]))
+    assert arcs.edge_truth is not None
+    assert arcs.edge_truth.tolist() == [True, False]
+
+
+def test_the_width_of_the_indices_of_sparse_features_does_not_change_the_digest() -> None:
+    wide = scipy.sparse.csr_array(np.eye(4))
+    wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
+    same = Graph(edges=SQUARE, features=scipy.sparse.csr_array(np.eye(4)))
+    assert Graph(edges=SQUARE, features=wide).digest == same.digest
+
+
 def test_bond_types_are_named() -> None:
     graph = Graph(edges=[(0, 1), (1, 2)], edge_types=[BondType.AROMATIC, BondType.SINGLE], edge_type_names=BOND_TYPES)
     assert graph.edge_types is not None
@@ -144,6 +163,12 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"edges": [(0, 1)], "node_names": ["a"]}, "node_names has 1 name for 2 nodes"),
     ({"edges": [(0, 1)], "positions": [[0, 0, 0, 0]] * 2}, "positions have shape"),
     ({"edges": [(0, 1)], "positions": [[0, np.nan]] * 2}, "positions holds 2 values"),
+    ({"edges": [(0, 1)], "edge_truth": [1]}, r"edge_truth has int64 of shape \(1,\), expected bool of shape \(1,\)"),
+    ({"edges": [(0, 1)], "node_truth": [True]}, r"node_truth has bool of shape \(1,\), expected bool of shape \(2,\)"),
+    ({"edges": [(0, 1)], "node_contributions": [1]}, r"node_contributions has int64 of shape \(1,\), expected numbers"),
+    ({"edges": [(0, 1)], "node_contributions": [1, np.nan]}, r"node_contributions holds 1 value .*\(node 1\)"),
+    ({"edges": [(0, 1), (1, 0)], "edge_truth": np.array([True, False])}, "more than once with different edge_truth"),
+    ({"edges": [(0, 2**40)]}, r"1 edge names nodes beyond 2,147,483,647 \(edge 0\).*node_names"),
     ({"edges": [(0, 1)], "splits": {"train": [1, 0]}}, "split 'train' has int64"),
     ({"edges": [(0, 1), (1, 0)], "edge_weights": [1, 2]}, "edge 1–0 is given more than once with different"),
 ]

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from pellucid.errors import InputError
 from pellucid.inputs.image import Image
-from pellucid.inputs.reading import read
+from pellucid.inputs.picture_reading import read_picture
 from pellucid.models.loading import load
 from pellucid.models.model import Model
 
@@ -23,7 +23,7 @@ def as_batch(model: Model | nn.Module | str, given: Any) -> tuple[Model, Tensor,
     several = given if isinstance(given, list | tuple) else [given]
     if not several:
         raise InputError("an empty list of pictures was given; give one or more.")
-    images = tuple(read(each) for each in several)
+    images = tuple(read_picture(each) for each in several)
     # A model in half or double precision takes pictures of its own type.
     weight = next((p for p in known.module.parameters() if p.is_floating_point()), None)
     batch = known.tensor(images)

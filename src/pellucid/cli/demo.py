@@ -37,7 +37,7 @@ def demo(
     place = writable(output or _usual_place(), option="--output")
     base = None if bundle is None else writable_base(bundle, option="--bundle")
 
-    from pellucid.inputs.reading import read
+    from pellucid.inputs.picture_reading import read_picture
     from pellucid.insights.probe_pictures import drawn_pictures
     from pellucid.models.loading import load
     from pellucid.models.recipes.drawings import draw, pure
@@ -45,7 +45,7 @@ def demo(
     from pellucid.pages.page import write_page
 
     model = load("animals")
-    cat = replace(read(draw(_SEED, pure("cat")).pixels), name="a drawn cat")
+    cat = replace(read_picture(draw(_SEED, pure("cat")).pixels), name="a drawn cat")
     with talk.progress("demo") as report:
         made = make_bundle(model, cat, probe=drawn_pictures(), command="pellucid demo", progress=report)
     write_page(made, place, lang=lang.value)

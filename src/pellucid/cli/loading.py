@@ -185,9 +185,9 @@ def pictured(name: str, model: "Model", *, talk: Talk) -> tuple["Image", str | N
     Raises:
         InputError: There is no such picture, or it cannot be read.
     """
-    from pellucid.inputs.reading import read
+    from pellucid.inputs.picture_reading import read_picture
 
-    image = read(name)
+    image = read_picture(name)
     for note in image.notes:
         talk.say(f"note: {image.name}: {note}")
     remark = None

@@ -8,6 +8,8 @@ import os
 import re
 import stat
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -41,6 +43,15 @@ def readable(text: str, *, limit: int = 160) -> str:
 def quoted(path: str) -> str:
     """A path as an error shows it."""
     return f"'{readable(path)}'"
+
+
+@contextmanager
+def naming(called: str) -> Iterator[None]:
+    """An error of what is read inside begins with the name of the file; `called` is quoted."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{called}: {error}") from error
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:

@@ -58,6 +58,10 @@ class Graph:
         edge_feature_names: What each column of `edge_features` is, or None.
         positions: float64 (nodes, 2 or 3): where to draw the nodes, or None.
         splits: Named sets of nodes ("train", "val", "test"), each bool (nodes,).
+        edge_truth: bool (edges,): the edges that are known to make the label what it is, for scoring explanations; None
+            where that is not known. Like labels and names it is no part of `digest`.
+        node_truth: bool (nodes,): the same for nodes, or None.
+        node_contributions: float64 (nodes,): what each node is known to add to `label`, where that is a sum; or None.
         body: How to draw it where it is a thing: a `Molecule` or a `Mesh`; else None.
         name: What to call it.
         notes: What reading had to do, as short sentences.
@@ -82,6 +86,9 @@ class Graph:
     edge_feature_names: tuple[str, ...] | None = None
     positions: npt.NDArray[np.float64] | None = None
     splits: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    edge_truth: npt.NDArray[np.bool_] | None = None
+    node_truth: npt.NDArray[np.bool_] | None = None
+    node_contributions: npt.NDArray[np.float64] | None = None
     body: Molecule | Mesh | None = None
     name: str = "graph"
     notes: tuple[str, ...] = ()
@@ -178,6 +185,24 @@ class Graph:
         """What an edge type is called, or "type 2"."""
         names: Sequence[str] | None = self.edge_type_names
         return f"type {number}" if names is None else names[number]
+
+    def to_networkx(self) -> Any:
+        """As a `networkx.Graph` or `DiGraph`; see `pellucid.inputs.networkx_graphs` for the attributes."""
+        from pellucid.inputs.networkx_graphs import to_networkx
+
+        return to_networkx(self)
+
+    def to_pyg(self) -> Any:
+        """As a `torch_geometric.data.Data`; see `pellucid.inputs.pyg_data` for what is kept."""
+        from pellucid.inputs.pyg_data import to_pyg
+
+        return to_pyg(self)
+
+    def to_json(self) -> str:
+        """As a JSON document that `pellucid.read` takes back, equal and with the same digest."""
+        from pellucid.inputs.graph_json import to_json
+
+        return to_json(self)
 
     def _digest(self) -> str:
         total = hashlib.sha256(f"{self.num_nodes}\0{self.directed}\0".encode())

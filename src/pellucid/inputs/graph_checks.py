@@ -10,7 +10,9 @@ import scipy.sparse
 from pellucid.errors import InputError
 
 Array = npt.NDArray[Any]
-_PER_EDGE = ("edge_types", "edge_weights", "edge_features")
+# Two node numbers are joined to one of 64 bits where pairs are compared.
+_MOST_NODES = 2**31
+_PER_EDGE = ("edge_types", "edge_weights", "edge_features", "edge_truth")
 _NAMES = ("edge_type_names", "class_names", "node_names", "feature_names", "edge_feature_names")
 
 
@@ -52,6 +54,10 @@ def checked(given: Mapping[str, Any]) -> dict[str, Any]:
             "column of edge features",
         )
     found["labels"] = None if given["labels"] is None else _labels(given["labels"], nodes, found["class_names"])
+    if given["node_truth"] is not None:
+        found["node_truth"] = _truth("node_truth", np.array(given["node_truth"]), nodes, "nodes")
+    if given["node_contributions"] is not None:
+        found["node_contributions"] = _contributions(given["node_contributions"], nodes)
     found["positions"] = None if given["positions"] is None else _positions(given["positions"], nodes)
     found["splits"] = {str(name): _split(name, mask, nodes) for name, mask in dict(given["splits"]).items()}
     found["notes"] = tuple(notes)
@@ -112,7 +118,14 @@ def _pairs(edges: Any) -> npt.NDArray[np.int64]:
         as_numbers = array.astype(np.float64) if np.issubdtype(array.dtype, np.floating) else None
         if as_numbers is None or not np.isfinite(as_numbers).all() or (as_numbers % 1 != 0).any():
             raise InputError(f"edges hold {array.dtype}, expected whole numbers: nodes are numbered from 0.")
-    return array.astype(np.int64)
+    pairs = array.astype(np.int64)
+    if pairs.max() >= _MOST_NODES:
+        bad = _places((pairs >= _MOST_NODES).any(axis=1))
+        raise InputError(
+            f"{_count(len(bad), 'edge')} name{'s' * (len(bad) == 1)} nodes beyond {_MOST_NODES - 1:,} "
+            f"({_rows('edge', bad)}); number the nodes from 0 without gaps, and keep such ids as node_names."
+        )
+    return pairs
 
 
 def _node_count(edges: npt.NDArray[np.int64], given: Any) -> int:
@@ -147,8 +160,10 @@ def _each_once(
     edges: npt.NDArray[np.int64], per_edge: Mapping[str, Array], *, directed: bool
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], int]:
     """The edges, each once, in the order of their first appearance; which rows those were; how many were left out."""
-    keys = edges if directed else np.sort(edges, axis=1)
-    _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    ends = edges if directed else np.sort(edges, axis=1)
+    # One number for each pair: comparing rows takes many times as long.
+    keys = ends[:, 0] * (int(ends.max(initial=0)) + 1) + ends[:, 1]
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     if len(first) == len(edges):
         return edges, np.arange(len(edges)), 0
     first_of_each = first[inverse.ravel()]
@@ -181,6 +196,8 @@ def _per_edge(name: str, value: Any, count: int) -> Array:
         if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
             raise InputError(f"edge_types has {array.dtype} of shape {array.shape}, expected whole numbers (edges,).")
         return array.astype(np.int64)
+    if name == "edge_truth":
+        return _truth(name, np.array(array), count, "edges")
     if array.ndim != (1 if name == "edge_weights" else 2):
         expected = "(edges,)" if name == "edge_weights" else "(edges, features)"
         raise InputError(f"{name} has shape {array.shape}, expected {expected}.")
@@ -191,13 +208,17 @@ def _features(given: Any, nodes: int) -> tuple[Any, bool]:
     if given is None:
         return scipy.sparse.eye_array(nodes, dtype=np.float32, format="csr"), True
     if scipy.sparse.issparse(given):
-        matrix = scipy.sparse.csr_array(given, dtype=np.float32, copy=True)
+        with np.errstate(over="ignore"):
+            matrix = scipy.sparse.csr_array(given, dtype=np.float32, copy=True)
         matrix.sum_duplicates()
         _rows_match(matrix.shape, nodes)
         bad = ~np.isfinite(matrix.data)
         if bad.any():
             rows = np.unique(np.repeat(np.arange(nodes), np.diff(matrix.indptr))[bad])
             raise InputError(_not_finite("features", int(bad.sum()), "node", rows))
+        if max(matrix.nnz, *matrix.shape) < 2**31:
+            # The digest is to depend on what the matrix holds, not on how wide its maker's indices were.
+            matrix.indices, matrix.indptr = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
         for part in (matrix.data, matrix.indices, matrix.indptr):
             part.flags.writeable = False
         return matrix, False
@@ -219,7 +240,8 @@ def _rows_match(shape: tuple[int, ...], nodes: int) -> None:
 def _floats(name: str, array: Array) -> npt.NDArray[np.float32]:
     if array.dtype == object or not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
         raise InputError(f"{name} holds {array.dtype}, expected numbers.")
-    return np.array(array, dtype=np.float32, order="C")
+    with np.errstate(over="ignore"):  # what does not fit becomes infinite, which is refused with its place
+        return np.array(array, dtype=np.float32, order="C")
 
 
 def _finite(name: str, array: npt.NDArray[np.float32], *, row: str = "edge") -> npt.NDArray[np.float32]:
@@ -277,6 +299,27 @@ def _split(name: object, mask: Any, nodes: int) -> npt.NDArray[np.bool_]:
     array = np.array(mask)
     if array.dtype != np.bool_ or array.shape != (nodes,):
         raise InputError(f"split {name!r} has {array.dtype} of shape {array.shape}, expected bool of shape ({nodes},).")
+    return array
+
+
+def _contributions(given: Any, nodes: int) -> npt.NDArray[np.float64]:
+    array = np.array(given)
+    if array.shape != (nodes,) or array.dtype.kind not in "iuf":
+        raise InputError(
+            f"node_contributions has {array.dtype} of shape {array.shape}, expected numbers of shape ({nodes},)."
+        )
+    bad = ~np.isfinite(array)
+    if bad.any():
+        raise InputError(_not_finite("node_contributions", int(bad.sum()), "node", _places(bad)))
+    return array.astype(np.float64)
+
+
+def _truth(name: str, array: Array, count: int, what: str) -> npt.NDArray[np.bool_]:
+    if array.dtype != np.bool_ or array.shape != (count,):
+        raise InputError(
+            f"{name} has {array.dtype} of shape {array.shape}, expected bool of shape ({count},): "
+            f"whether each of the {what} is part of what makes the label."
+        )
     return array
 
 

@@ -11,10 +11,14 @@ class Molecule:
         symbols: The element of each atom ("C", "Cl").
         charges: The formal charge of each atom.
         hydrogens: How many hydrogen atoms each atom carries that are no nodes of the graph.
+        atom_stereo: Of each atom "R" or "S" where it is a stereocentre, else "".
+        bond_stereo: Of each edge "E" or "Z" where it is a double bond with a configuration, else "".
         smiles: How the molecule was written; empty where it came from elsewhere.
     """
 
     symbols: tuple[str, ...]
     charges: tuple[int, ...] = ()
     hydrogens: tuple[int, ...] = ()
+    atom_stereo: tuple[str, ...] = ()
+    bond_stereo: tuple[str, ...] = ()
     smiles: str = ""

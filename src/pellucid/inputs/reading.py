@@ -1,98 +1,103 @@
-"""`pellucid.read`: a picture from wherever it comes."""
+"""`pellucid.read`: a picture, a graph or a data set of graphs from wherever it comes."""
 
-import hashlib
 import os
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, overload
 
-import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from pellucid.errors import InputError, SettingError
-from pellucid.inputs.arrays import Background, Pixels, from_array
-from pellucid.inputs.decoding import check_size, decode, from_pil
-from pellucid.inputs.files import quoted, read_file, readable
+from pellucid.inputs.arrays import Background
+from pellucid.inputs.files import quoted, read_file
+from pellucid.inputs.graph import Graph
+from pellucid.inputs.graph_reading import graph_of_content, graph_of_folder, graph_of_object, member_of_archive
+from pellucid.inputs.graph_set import GraphSet
 from pellucid.inputs.image import Image
+from pellucid.inputs.mesh_reading import MeshNodes
+from pellucid.inputs.picture_reading import checked_settings, picture_of, read_picture
+from pellucid.inputs.smiles import PREFIX, read_smiles
 
-Source: TypeAlias = str | os.PathLike[str] | bytes | PIL.Image.Image | npt.NDArray[Any] | Image
+Source: TypeAlias = Any  # what other libraries make has no type here
 
 
-def read(source: Source, *, background: Background = (255, 255, 255), max_pixels: int = 50_000_000) -> Image:
-    """Read one picture as upright 8-bit RGB.
+@overload
+def read(
+    source: Image | PIL.Image.Image | npt.NDArray[Any], *, background: Background = ..., max_pixels: int = ...
+) -> Image: ...
+@overload
+def read(source: Graph) -> Graph: ...
+@overload
+def read(source: GraphSet) -> GraphSet: ...
+@overload
+def read(
+    source: Source,
+    *,
+    background: Background = ...,
+    max_pixels: int = ...,
+    directed: bool | None = ...,
+    mesh_nodes: MeshNodes = ...,
+    nodes: str | os.PathLike[str] | None = ...,
+) -> Image | Graph | GraphSet: ...
 
-    Files are PNG, JPEG, WebP, BMP, TIFF or GIF. EXIF orientation is applied; grey, palette, CMYK and 16-bit pictures
-    are converted; colours with an embedded profile are converted to sRGB; of an animation the first frame is taken.
-    `Image.notes` says what was done.
+
+def read(
+    source: Source,
+    *,
+    background: Background = (255, 255, 255),
+    max_pixels: int = 50_000_000,
+    directed: bool | None = None,
+    mesh_nodes: MeshNodes = "vertices",
+    nodes: str | os.PathLike[str] | None = None,
+) -> Image | Graph | GraphSet:
+    """Read a picture, a graph or a data set of graphs; what a file is, its content says.
+
+    **Pictures** become upright 8-bit RGB. Files are PNG, JPEG, WebP, BMP, TIFF or GIF. EXIF orientation is applied;
+    grey, palette, CMYK and 16-bit pictures are converted; colours with an embedded profile are converted to sRGB; of an
+    animation the first frame is taken. `Image.notes` says what was done.
 
     Arrays are **RGB**, height first: uint8, uint16 (65535 is white) or floats from 0 to 1, of shape (height, width),
     (height, width, 1), (height, width, 3) or (height, width, 4). What `cv2.imread` returns is BGR, and nothing in the
     array tells: swap it with `array[..., ::-1]`, or red and blue change places and the model sees another picture.
 
+    **Graphs** come from networkx, PyG, scipy sparse matrices, lists of (from, to), edge lists in CSV, JSON, .npz, .mat,
+    meshes (OBJ, OFF, PLY, STL), SMILES (`"smiles:CCO"`), and folders or archives of data sets in the formats of
+    planetoid, TU, MUSAE and graph-attribution. docs/graph-inputs.md has the table. A file in an archive is
+    `"sets.zip/syn1.pkl"`. Pickles are read only where they hold plain data.
+
     Args:
-        source: A path, the bytes of a file, a Pillow image, an array, or an `Image`, which is returned as it is.
-        background: Red, green and blue, 0 to 255, of what is put behind transparent places.
+        source: A path, the bytes of a file, a Pillow image, an array, an object of one of the libraries above; or an
+            `Image`, `Graph` or `GraphSet`, which is returned as it is.
+        background: Red, green and blue, 0 to 255, of what is put behind transparent places of a picture.
         max_pixels: The most pixels a picture may have; it is compared before decoding. A side may have 20 000.
+        directed: Whether the edges of a graph have a direction; None asks the source, and edge lists are undirected.
+        mesh_nodes: Whether the nodes of a mesh are its "vertices" or its "faces".
+        nodes: A table of the nodes of an edge list: CSV with their ids, and any of label, name and columns of numbers.
 
     Returns:
-        The picture; its digest is that of the file's bytes, or of the shape and pixels where there was no file.
+        An `Image`, whose digest is that of the file's bytes or of the shape and pixels; or a `Graph`; or a `GraphSet`.
 
     Raises:
-        InputError: There is no such file, it is no picture, is damaged, empty or too large.
-        SettingError: `background` or `max_pixels` makes no sense.
+        InputError: There is no such file, it is nothing that is known here, is damaged, empty or too large.
+        SettingError: A setting makes no sense.
+        MissingExtraError: A SMILES is given, and RDKit is not installed.
     """
-    background = _background(background)
-    if isinstance(max_pixels, bool) or not isinstance(max_pixels, int) or max_pixels < 1:
-        raise SettingError(
-            "max_pixels", given=max_pixels, expected="a whole number, 1 or more", hint="50_000_000 suits most"
-        )
-    if isinstance(source, Image):
+    background = checked_settings(background, max_pixels)
+    if isinstance(source, Image | Graph | GraphSet):
         return source
-    if isinstance(source, bytes | bytearray | memoryview):
-        content = bytes(source)
-        pixels, notes = decode(content, called="the picture", background=background, max_pixels=max_pixels)
-        return _image(pixels, name="bytes", digest=hashlib.sha256(content).hexdigest(), notes=notes)
+    if isinstance(source, str) and source.startswith(PREFIX):
+        return read_smiles(source.removeprefix(PREFIX))
     if isinstance(source, str | os.PathLike):
         path = os.fsdecode(source)
-        content = read_file(path)
-        pixels, notes = decode(content, called=quoted(path), background=background, max_pixels=max_pixels)
-        return _image(pixels, name=readable(Path(path).name), digest=hashlib.sha256(content).hexdigest(), notes=notes)
-    if isinstance(source, PIL.Image.Image):
-        pixels, notes = from_pil(source, called="the Pillow image", background=background, max_pixels=max_pixels)
-        file = getattr(source, "filename", "")
-        name = readable(Path(os.fsdecode(file)).name) if isinstance(file, str | bytes) and file else "picture"
-        return _image(pixels, name=name, digest=_digest(pixels), notes=notes)
-    if isinstance(source, np.ndarray):
-        if source.ndim >= 2:
-            check_size((source.shape[1], source.shape[0]), called="the array", max_pixels=max_pixels)
-        pixels, notes = from_array(source, background=background)
-        return _image(pixels, name="array", digest=_digest(pixels), notes=notes)
-    raise InputError(
-        f"a {type(source).__name__} is no picture, expected a path, bytes, a Pillow image or a numpy array; "
-        "a tensor (3, height, width) becomes one with tensor.permute(1, 2, 0).cpu().numpy(), an open file with .read()."
-    )
-
-
-def _image(pixels: Pixels, *, name: str, digest: str, notes: tuple[str, ...]) -> Image:
-    pixels.flags.writeable = False  # it is ours alone, so Image need not copy it
-    return Image(pixels=pixels, name=name, digest=digest, notes=notes)
-
-
-def _digest(pixels: Pixels) -> str:
-    # Without the shape, 2×3 and 3×2 pictures of the same bytes would be one.
-    height, width, channels = pixels.shape
-    return hashlib.sha256(f"{height}×{width}×{channels}\n".encode() + pixels.tobytes()).hexdigest()
-
-
-def _background(background: Background) -> Background:
-    values = tuple(background) if isinstance(background, tuple | list) else ()
-    whole = [int(value) for value in values if isinstance(value, int | np.integer) and not isinstance(value, bool)]
-    if len(values) != 3 or len(whole) != 3 or not all(0 <= value <= 255 for value in whole):
-        raise SettingError(
-            "background",
-            given=background,
-            expected="three whole numbers from 0 to 255",
-            hint="(255, 255, 255) is white",
-        )
-    red, green, blue = whole
-    return red, green, blue
+        found = graph_of_folder(path, directed=directed) if path else None
+        if found is not None:
+            return found
+        member = member_of_archive(path)
+        content, file = (read_file(path), Path(path).name) if member is None else member
+        called = quoted(path)
+    elif isinstance(source, bytes | bytearray | memoryview):
+        content, file, path, called = bytes(source), "", None, "the file"
+    else:
+        graph = graph_of_object(source, directed=directed)
+        return read_picture(source, background=background, max_pixels=max_pixels) if graph is None else graph
+    held = graph_of_content(content, called=called, file=file, directed=directed, mesh_nodes=mesh_nodes, nodes=nodes)
+    return picture_of(content, path=path, background=background, max_pixels=max_pixels) if held is None else held

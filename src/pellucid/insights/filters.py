@@ -13,7 +13,7 @@ from pellucid.capture.batches import as_batch
 from pellucid.capture.sites import Site
 from pellucid.capture.undisturbed import undisturbed
 from pellucid.errors import PellucidError, SettingError
-from pellucid.inputs.reading import read
+from pellucid.inputs.picture_reading import read_picture
 from pellucid.insights import statistics, verdicts
 from pellucid.insights.filter_report import FilterReport, Finding
 from pellucid.insights.layers import Layer, after, layers_of
@@ -124,7 +124,7 @@ def _probe(model: Model, pictures: Any, notes: list[str]) -> _Probe:
 
 def _blank(model: Model) -> Tensor:
     """An input of zeros, as large as a picture becomes, with as many channels as the first convolution takes."""
-    height, width = model.preprocessing.prepare(read(np.zeros((256, 256, 3), dtype=np.uint8))).shape[-2:]
+    height, width = model.preprocessing.prepare(read_picture(np.zeros((256, 256, 3), dtype=np.uint8))).shape[-2:]
     first = next((part for part in model.module.modules() if isinstance(part, nn.Conv2d)), None)
     channels = 3 if first is None else first.in_channels
     weight = next((each for each in model.module.parameters() if each.is_floating_point()), torch.zeros(1))

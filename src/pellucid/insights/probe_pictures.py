@@ -7,7 +7,7 @@ from pathlib import Path
 from pellucid.errors import InputError
 from pellucid.inputs.folders import pictures_in
 from pellucid.inputs.image import Image
-from pellucid.inputs.reading import read
+from pellucid.inputs.picture_reading import read_picture
 from pellucid.models.recipes.drawings import KINDS, draw, pure
 
 DRAWINGS = "drawings"
@@ -37,7 +37,7 @@ class ProbePictures:
 def drawn_pictures(count: int = 64) -> ProbePictures:
     """Pellucid's own drawings, cats and dogs in turn."""
     kinds = [KINDS[number % 2] for number in range(count)]
-    images = [read(draw(_FIRST_SEED + number, pure(kind)).pixels) for number, kind in enumerate(kinds)]
+    images = [read_picture(draw(_FIRST_SEED + number, pure(kind)).pixels) for number, kind in enumerate(kinds)]
     return ProbePictures(images=images, labels=kinds, source=DRAWINGS, name=DRAWINGS)
 
 
@@ -50,7 +50,7 @@ def pictures_of(place: str | Path) -> ProbePictures:
     images, labels, skipped = [], [], []
     for file in pictures_in(place):
         try:
-            images.append(read(file.path))
+            images.append(read_picture(file.path))
             labels.append(file.label)
         except (InputError, OSError) as error:
             skipped.append(str(error))

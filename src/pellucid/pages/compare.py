@@ -8,7 +8,7 @@ from torch import nn
 
 from pellucid.errors import SettingError
 from pellucid.inputs.image import Image
-from pellucid.inputs.reading import read
+from pellucid.inputs.picture_reading import read_picture
 from pellucid.models.loading import load
 from pellucid.models.model import Model
 from pellucid.models.sources import RANDOM
@@ -74,4 +74,4 @@ def compare(
 
 
 def _image(given: Any) -> Image:
-    return given if isinstance(given, Image) else read(given)
+    return given if isinstance(given, Image) else read_picture(given)

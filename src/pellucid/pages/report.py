@@ -8,7 +8,7 @@ from torch import nn
 
 from pellucid.errors import SettingError
 from pellucid.inputs.image import Image
-from pellucid.inputs.reading import read
+from pellucid.inputs.picture_reading import read_picture
 from pellucid.insights.probe_pictures import ProbePictures, probe_from
 from pellucid.models.loading import load
 from pellucid.models.model import Model
@@ -58,7 +58,7 @@ def report(
     if not path.parent.is_dir():
         raise SettingError("to", given=str(to), expected="a file in a folder that exists", hint="make the folder first")
     known = model if isinstance(model, Model) else load(model)
-    image = input if isinstance(input, Image) else read(input)
+    image = input if isinstance(input, Image) else read_picture(input)
     bundle = make_bundle(
         known,
         image,

@@ -1,0 +1,199 @@
+"""Pickles of plain data, read without running anything that they name.
+
+A pickle is a program. Data sets of graphs are handed around as pickles of numpy arrays, scipy matrices and
+collections, so those are read; every other name that a pickle asks for is refused before it is looked up.
+"""
+
+import collections
+import io
+import pickle
+from collections.abc import Callable
+from typing import Any, Literal, cast
+
+import numpy as np
+import scipy.sparse
+
+from pellucid.errors import InputError
+
+_PLAIN_KINDS = "biufcSUO"
+_SPARSE = {"csr_matrix": "csr", "csc_matrix": "csc", "csr_array": "csr", "csc_array": "csc"}
+
+
+# Stands for numpy.ndarray, which a pickle only ever hands on to the making of an empty array.
+_ARRAY = object()
+
+
+class _Sparse:
+    """Takes what a pickled matrix holds; scipy's own class would trust it and may read beyond its arrays."""
+
+    layout = "csr"
+
+
+class _Csr(_Sparse):
+    layout = "csr"
+
+
+class _Csc(_Sparse):
+    layout = "csc"
+
+
+def _dtype(code: Any, *_: Any) -> Any:
+    kind = np.dtype(code)
+    if kind.kind not in _PLAIN_KINDS:
+        raise pickle.UnpicklingError(f"an array of {kind}")
+    # A pickle goes on to set what it has made: without a copy that would be numpy's own description of the type.
+    return np.dtype(code, copy=True)
+
+
+def _empty_array(kind: Any, shape: Any, code: Any) -> Any:
+    if kind is not _ARRAY or tuple(shape) != (0,):
+        raise pickle.UnpicklingError("an array that is not made empty first")
+    return np.ndarray((0,), dtype="b")
+
+
+def _scalar(kind: Any, raw: Any = None) -> Any:
+    if not isinstance(kind, np.dtype) or kind.kind == "O" or not isinstance(raw, bytes | str):
+        raise pickle.UnpicklingError("a number of unknown type")
+    raw = raw.encode("latin1") if isinstance(raw, str) else raw
+    return np.frombuffer(raw, dtype=kind, count=1)[0]
+
+
+def _from_buffer(buffer: Any, kind: Any, shape: Any, order: Any) -> Any:
+    return np.frombuffer(bytes(buffer), dtype=kind).reshape(shape, order=order).copy()
+
+
+def _new(kind: Any, base: Any, state: Any) -> Any:
+    if not (isinstance(kind, type) and issubclass(kind, _Sparse)) or base is not object:
+        raise pickle.UnpicklingError("an object of unknown class")
+    return kind()
+
+
+def _encode(text: str, encoding: str = "latin1") -> bytes:
+    if encoding not in ("latin1", "latin-1", "utf-8"):
+        raise pickle.UnpicklingError(f"text encoded as {encoding}")
+    return text.encode(encoding)
+
+
+def _named(module: str, name: str) -> Any:
+    if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name in ("_reconstruct", "scalar"):
+        return {"_reconstruct": _empty_array, "scalar": _scalar}[name]
+    if module in ("numpy.core.numeric", "numpy._core.numeric") and name == "_frombuffer":
+        return _from_buffer
+    if module == "numpy" and name in ("ndarray", "dtype"):
+        return {"ndarray": _ARRAY, "dtype": _dtype}[name]
+    if module.split(".")[:2] == ["scipy", "sparse"] and name in _SPARSE:
+        return _Csr if _SPARSE[name] == "csr" else _Csc
+    if module == "collections" and name in ("defaultdict", "OrderedDict"):
+        return {"defaultdict": collections.defaultdict, "OrderedDict": collections.OrderedDict}[name]
+    if module in ("builtins", "__builtin__") and name in _PLAIN_TYPES:
+        return _PLAIN_TYPES[name]
+    if module in ("copy_reg", "copyreg") and name == "_reconstructor":
+        return _new
+    if module == "_codecs" and name == "encode":
+        return _encode
+    return None
+
+
+_PLAIN_TYPES: dict[str, Any] = {
+    "list": list,
+    "dict": dict,
+    "set": set,
+    "frozenset": frozenset,
+    "tuple": tuple,
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "str": str,
+    "object": object,
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Callable[..., Any]:
+        found = _named(module, name)
+        if found is None:
+            raise _RefusedError(f"{module}.{name}")
+        return cast(Callable[..., Any], found)
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise _RefusedError("something outside the file")
+
+
+class _RefusedError(Exception):
+    pass
+
+
+def load_plain(content: bytes, *, called: str, encoding: Literal["ASCII", "latin1"] = "ASCII") -> Any:
+    """What a pickle holds, if that is numbers, text, collections, numpy arrays or scipy's csr and csc matrices.
+
+    Args:
+        content: The pickle.
+        called: What an error calls it, quoted.
+        encoding: How text in pickles of Python 2 is read; their arrays need "latin1".
+
+    Raises:
+        InputError: The pickle names anything else, which is refused and not run; or it is damaged.
+    """
+    try:
+        return _built(_Unpickler(io.BytesIO(content), encoding=encoding).load(), called)
+    except _RefusedError as error:
+        raise InputError(
+            f"{called} is a pickle that asks for {error}, which is refused and was not run; expected only numbers, "
+            "text, collections, numpy arrays and scipy matrices: save it as .npz or JSON."
+        ) from error
+    except InputError:
+        raise
+    except Exception as error:
+        # A damaged pickle makes the unpickler raise anything: EOFError, KeyError, IndexError, MemoryError…
+        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise InputError(
+            f"{called} is no readable pickle ({_first_line(reason)}); copy or download it again."
+        ) from error
+
+
+def is_pickle(content: bytes) -> bool:
+    """Whether bytes begin as pickles of protocol 2 or later do; older ones have no mark."""
+    return len(content) > 2 and content[0] == 0x80 and 2 <= content[1] <= 5
+
+
+def _built(value: Any, called: str) -> Any:
+    if not isinstance(value, _Sparse):
+        return value
+    state = vars(value)
+    try:
+        parts = tuple(np.asarray(state[name]) for name in ("data", "indices", "indptr"))
+        shape = state.get("_shape", state.get("shape"))
+        make = scipy.sparse.csr_array if value.layout == "csr" else scipy.sparse.csc_array
+        return checked_sparse(make, parts, shape, called=called)
+    except KeyError as error:
+        raise InputError(f"{called} holds a sparse matrix without {error}; copy or download it again.") from error
+
+
+def checked_sparse(make: Any, parts: Any, shape: Any, *, called: str) -> Any:
+    """A sparse matrix whose indices are known to lie inside it.
+
+    Args:
+        make: `scipy.sparse.csr_array` or `csc_array`.
+        parts: Values, indices and index pointers.
+        shape: Rows and columns.
+        called: What an error calls the file.
+
+    Raises:
+        InputError: The parts do not make a matrix of that shape.
+    """
+    values, indices, pointers = (np.asarray(each) for each in parts)
+    try:
+        if pointers.ndim != 1 or not len(pointers) or not len(values) == len(indices) == pointers[-1]:
+            raise ValueError("the numbers of values and indices differ")
+        matrix = make(tuple(parts), shape=tuple(int(each) for each in shape))
+        matrix.check_format(full_check=True)
+    except (ValueError, TypeError, IndexError) as error:
+        reason = _first_line(str(error))
+        raise InputError(
+            f"{called} holds a sparse matrix whose parts do not fit ({reason}); download it again."
+        ) from error
+    return matrix
+
+
+def _first_line(text: str) -> str:
+    return text.splitlines()[0][:120] if text else ""
