@@ -141,7 +141,8 @@ def _marks(marks: Sequence[MarkKey], *, left: float, top: float, width: float) -
 def _broken(line: str, *, room: float) -> list[str]:
     """The lines of a sentence, broken at spaces."""
     lines: list[str] = []
-    for word in line.split():
+    # Only plain spaces: groups of digits are joined by one that must not break.
+    for word in line.split(" "):
         if lines and text_room(f"{lines[-1]} {word}", size=_SIZE) <= room:
             lines[-1] += f" {word}"
         else:

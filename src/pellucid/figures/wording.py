@@ -15,6 +15,7 @@ class Wording:
         equal: Where all values are one.
         beyond: Where the scale is narrower than the values.
         more: What is left out of a list.
+        shape: How large a matrix is.
         cell: What one cell of a reduced matrix stands for.
         empty: What an empty cell stands for.
         graph: What a graph is described as, for those who cannot see it.
@@ -28,6 +29,7 @@ class Wording:
     equal: str = "every value is {value}"
     beyond: str = "{share} % beyond the ends, up to {value}"
     more: str = "and {count} more, together {sum}"
+    shape: str = "{rows} × {columns} entries"
     cell: str = "one cell is the sum of {rows} × {columns} entries"
     empty: str = "0"
     graph: str = "nodes: {nodes}, edges: {edges}"
