@@ -10,6 +10,8 @@ class Wording:
     Attributes:
         nodes: What the colours of nodes are called.
         edges: What the colours of edges are called.
+        atoms: What the colours of atoms are called.
+        bonds: What the colours of bonds are called.
         no_value: What NaN and infinity are called.
         unknown: What a node without a group is called.
         equal: Where all values are one.
@@ -19,11 +21,14 @@ class Wording:
         cell: What one cell of a reduced matrix stands for.
         empty: What an empty cell stands for.
         graph: What a graph is described as, for those who cannot see it.
+        molecule: What a molecule is described as.
         view: From where a mesh is seen, in degrees (in an SVG or a page; a PNG has plain letters).
     """
 
     nodes: str = "nodes"
     edges: str = "edges, by colour and width"
+    atoms: str = "atoms"
+    bonds: str = "bonds"
     no_value: str = "no value"
     unknown: str = "not known"
     equal: str = "every value is {value}"
@@ -33,6 +38,7 @@ class Wording:
     cell: str = "one cell is the sum of {rows} × {columns} entries"
     empty: str = "0"
     graph: str = "nodes: {nodes}, edges: {edges}"
+    molecule: str = "atoms: {atoms}, bonds: {bonds}"
     view: str = "{azimuth}° around, {elevation}° up"
 
 
