@@ -6,7 +6,7 @@ from pellucid.errors import SettingError
 from pellucid.figures.svg import element, px
 
 # M. Okabe and K. Ito, Color Universal Design, 2008; grey in the place of black, which a dark page would swallow.
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#8a8f94")
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#555b61")
 SHAPES = ("circle", "square", "triangle", "diamond", "hexagon", "pentagon", "cross")
 """Seven, so that colour and shape together repeat only after 56 groups."""
 
