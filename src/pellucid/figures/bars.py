@@ -133,10 +133,11 @@ class _Rows:
             for value, said in zip(values.tolist(), numbers, strict=True):
                 side = -1 if value < 0 else 1
                 sides[side] = max(sides[side], text_room(said, size=12) + 8)
-        extent = less + more
-        pixels = max(10.0, right - left - sides[-1] - sides[1]) / extent if extent > 0 else 0.0
+        # Lengths are shares of the reach: the difference of two very large values is infinite, a very small one is 0.
+        shares = (less / reach + more / reach) if reach > 0 else 0.0
+        pixels = max(10.0, right - left - sides[-1] - sides[1]) / shares if shares > 0 else 0.0
         return cls(
-            names=short, values=values, numbers=numbers, zero=left + sides[-1] + less * pixels, pixels=pixels,
+            names=short, values=values, numbers=numbers, zero=left + sides[-1] + (less / reach * pixels if reach > 0 else 0.0), pixels=pixels,
             reach=reach, name_end=_EDGE + name_room,
         )  # fmt: skip
 
@@ -148,7 +149,8 @@ class _Rows:
         if not np.isfinite(value):
             return f"<g>{inside}{text(said, x=self.zero + 6, y=base)}</g>"
         # A value that is not 0 keeps a sliver of a bar.
-        long = max(min(abs(value), self.reach) * self.pixels, 1.5 if value else 0.0)
+        share = min(abs(value) / self.reach, 1.0) if value else 0.0
+        long = max(share * self.pixels, 1.5 if value else 0.0)
         begin = self.zero - long if value < 0 else self.zero
         colour = "#{:02x}{:02x}{:02x}".format(*(NEGATIVE if value < 0 else POSITIVE))
         top = y + (_ROW - _BAR) / 2
@@ -172,5 +174,6 @@ def _heading(title: str, width: int) -> tuple[list[str], float]:
 def _rest(values: np.ndarray, wording: Wording) -> str:
     if not len(values):
         return ""
-    total = float(values[np.isfinite(values)].sum())
+    with np.errstate(over="ignore"):
+        total = float(values[np.isfinite(values)].sum())
     return wording.more.format(count=grouped(len(values)), sum=number(total, sign=True))
