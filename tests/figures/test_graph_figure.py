@@ -248,3 +248,13 @@ def test_positions_that_are_none_are_refused_in_one_line() -> None:
         draw_graph(np.array([[0, 0], [np.nan, 0]]), np.zeros((0, 2)))
     with pytest.raises(SettingError, match=r"edges is 'ends 0 to 5', expected nodes 0 to 1\."):
         draw_graph(np.eye(2), np.array([[0, 5]]))
+
+
+def test_a_dense_graph_is_a_small_file_and_each_of_its_edges_is_seen() -> None:
+    graph = nx.gnp_random_graph(150, 0.38, seed=1)
+    edges = np.array(graph.edges)
+    figure = draw_graph(layout(edges, num_nodes=150), edges)
+    assert len(elements(figure.svg, "path")) == len(edges) > 4000
+    assert len(figure.svg) < 70 * len(edges)
+    (opacity,) = {g.get("stroke-opacity") for g in elements(figure.svg, "g") if g.get("stroke-opacity")}
+    assert float(opacity or 0) >= 0.16

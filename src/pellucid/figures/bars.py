@@ -136,9 +136,10 @@ class _Rows:
         # Lengths are shares of the reach: the difference of two very large values is infinite, a very small one is 0.
         shares = (less / reach + more / reach) if reach > 0 else 0.0
         pixels = max(10.0, right - left - sides[-1] - sides[1]) / shares if shares > 0 else 0.0
+        zero = left + sides[-1] + (less / reach * pixels if reach > 0 else 0.0)
         return cls(
-            names=short, values=values, numbers=numbers, zero=left + sides[-1] + (less / reach * pixels if reach > 0 else 0.0), pixels=pixels,
-            reach=reach, name_end=_EDGE + name_room,
+            names=short, values=values, numbers=numbers, zero=zero, pixels=pixels, reach=reach,
+            name_end=_EDGE + name_room,
         )  # fmt: skip
 
     def drawn(self, row: int, name: str, whole: str, *, y: float) -> str:

@@ -63,9 +63,11 @@ def drawn_edges(edges: Edges, ways: Sequence[Course]) -> list[str]:
     """The lines of all edges, the strongest on top."""
     count = len(ways)
     colours: list[str | None] = [None] * count
+    if edges.values is None and edges.types is None:
+        return _plain(ways, directed=edges.directed)
     if edges.values is None or edges.scale is None:
         strength = np.zeros(count)
-        faint = 0.65 if count <= 60 else 0.45 if count <= 300 else 0.3
+        faint = _faint(count)
     else:
         strength = weights(edges.values, edges.scale)
         colours, faint = fills(edges.values, edges.scale), 0.8
@@ -79,6 +81,25 @@ def drawn_edges(edges: Edges, ways: Sequence[Course]) -> list[str]:
         inside = _lines(ways[edge], stroke, wide=wide, colour=colour, faint=faint, directed=edges.directed)
         told = _told(edges, edge)
         parts.append(f"<g><title>{clean(told)}</title>{inside}</g>" if told else inside)
+    return parts
+
+
+def _faint(count: int) -> float:
+    """How opaque lines are that say nothing but that they are there: where many cross, the paper still shows."""
+    return float(np.clip(8 / np.sqrt(count), 0.16, 0.65)) if count else 1.0
+
+
+def _plain(ways: Sequence[Course], *, directed: bool) -> list[str]:
+    """Lines that all look the same, with what they share written once: a dense graph has thousands."""
+    size, faint = 6.5 + 1.5 * THINNEST, _faint(len(ways))
+    drawn = [way.shortened(size * 0.75) if directed else way for way in ways]
+    inside = "".join(element("path", d=way.path()) for way in drawn)
+    if not inside:
+        return []
+    parts = [element("g", inside, fill="none", stroke=SOFT, stroke_opacity=faint, stroke_width=THINNEST)]
+    if directed:
+        heads = "".join(element("polygon", points=way.head(size)) for way in ways)
+        parts.append(element("g", heads, fill=SOFT, fill_opacity=min(1.0, faint + 0.2)))
     return parts
 
 

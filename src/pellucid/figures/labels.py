@@ -8,7 +8,7 @@ import numpy as np
 from pellucid.figures.svg import text_room
 
 SIZE, INSIDE = 12, 11
-_GAP, _HIGH = 4.0, 13.0
+_GAP, _HIGH, _RING = 4.0, 13.0, 5.0
 # Right first, then what readers accept as belonging to the node, in this order.
 _SIDES = ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (1, 1), (-1, -1), (-1, 1))
 
@@ -47,7 +47,7 @@ def placed(
         places: (nodes, 2), middles of all nodes in pixels.
         radius: Of the nodes.
         on_edges: (points, 2), some points on every edge.
-        keep: Nodes whose names are written even where they cover something.
+        keep: Nodes with a ring, whose names are written even where they cover something.
         width: Of the drawing.
         height: Of the drawing.
     """
@@ -59,9 +59,10 @@ def placed(
             found.append(Label(node=node, words=words, x=x, y=y + INSIDE * 0.36, anchor="middle", inside=True))
             continue
         room = text_room(words, size=SIZE)
+        rim = radius + (_RING if node in keep else 0.0)
         best: tuple[float, Label, tuple[float, float, float, float]] | None = None
         for order, (sx, sy) in enumerate(_SIDES):
-            reach = radius + _GAP if 0 in (sx, sy) else 0.72 * radius + _GAP / 2
+            reach = rim + _GAP if 0 in (sx, sy) else 0.72 * rim + _GAP / 2
             middle = y + sy * (reach + (_HIGH / 2 if sx == 0 else _HIGH / 4 if sy else 0))
             left = x + sx * reach - (room if sx < 0 else room / 2 if sx == 0 else 0)
             box = (left, middle - _HIGH / 2, left + room, middle + _HIGH / 2)
