@@ -31,7 +31,11 @@ def texts(svg: str) -> list[str]:
 
 def coloured(figure: GraphFigure) -> list[ElementTree.Element]:
     """The lines of edges in data colours, without their rims."""
-    return [each for each in elements(figure.svg, "path") if each.get("stroke", "").startswith("#")]
+    return [
+        each
+        for each in elements(figure.svg, "path")
+        if each.get("stroke", "").startswith("#") and each.get("stroke") != "#5a626b"
+    ]
 
 
 def hexed(colour: np.ndarray) -> str:
@@ -258,3 +262,11 @@ def test_a_dense_graph_is_a_small_file_and_each_of_its_edges_is_seen() -> None:
     assert len(figure.svg) < 70 * len(edges)
     (opacity,) = {g.get("stroke-opacity") for g in elements(figure.svg, "g") if g.get("stroke-opacity")}
     assert float(opacity or 0) >= 0.16
+
+
+def test_edges_of_a_signed_scale_lie_on_white_in_every_page_so_that_zero_recedes() -> None:
+    signs = draw_graph(PLACES, KARATE, edge_values=np.linspace(-1, 1, 78), highlighted=[3])
+    (ground,) = elements(signs.svg, "rect")
+    assert ground.get("fill") == "#ffffff"
+    assert "var(" not in signs.svg[: signs.svg.index("<image")]
+    assert not elements(draw_graph(PLACES, KARATE, edge_values=np.linspace(0, 1, 78)).svg, "rect")

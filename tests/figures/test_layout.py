@@ -87,3 +87,9 @@ def test_what_is_no_graph_is_refused_in_one_line() -> None:
     with pytest.raises(SettingError, match="whole numbers of shape"):
         layout(np.array([[0.5, 1]]), num_nodes=5)
     assert layout(np.zeros((0, 2)), num_nodes=0).shape == (0, 2)
+
+
+def test_nodes_that_would_all_but_cover_each_other_are_pushed_apart() -> None:
+    # Members 32 and 33 have almost the same friends; at 600 pixels a node is 26 pixels wide.
+    places = layout(KARATE, num_nodes=34)
+    assert 600 * pdist(places).min() > 36

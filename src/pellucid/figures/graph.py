@@ -18,7 +18,7 @@ from pellucid.figures.legend import described
 from pellucid.figures.numbers import number
 from pellucid.figures.paint import checked_values, scale_of
 from pellucid.figures.strokes import STROKES, Stroke
-from pellucid.figures.svg import INK, Drawing, document, shortened, text, text_room
+from pellucid.figures.svg import INK, Drawing, document, on_white, shortened, text, text_room
 from pellucid.figures.wording import ENGLISH, Wording
 
 NAMED = 40
@@ -72,8 +72,9 @@ def draw_graph(
     """Draw a graph.
 
     A value is a colour, from 0 on (viridis) or around 0 (blue, white, red); an edge is wider the further its value is
-    from 0, and the weakest is still seen. NaN is a dashed mark or a faint line: no value. A group is a shape, and a
-    colour too where nodes have no values. Arcs in both directions between two nodes are two curves.
+    from 0, and the weakest is still seen. Edges of a signed scale lie on white, also in a dark page, so that those near
+    0 recede. A dashed mark or a dotted line has no value: NaN. A group is a shape, and a colour too where nodes have no
+    values. Arcs in both directions between two nodes are two curves.
 
     Args:
         positions: (nodes, 2), where the nodes are; y points up. `layout` makes them.
@@ -127,9 +128,9 @@ def draw_graph(
     )  # fmt: skip
     ways = courses(edge_set, places, radius=radius, rings=rings)
     marks = Nodes(values=values, scale=scale, groups=members)
-    parts = [text(shortened(title, room=width - 2 * _MARGIN, size=_TITLE), x=_MARGIN, y=_MARGIN + _TITLE, size=_TITLE,
-                  fill=INK, weight=600)]  # fmt: skip
-    parts += drawn_edges(edge_set, ways)
+    head = text(shortened(title, room=width - 2 * _MARGIN, size=_TITLE), x=_MARGIN, y=_MARGIN + _TITLE, size=_TITLE,
+                fill=INK, weight=600)  # fmt: skip
+    parts = drawn_edges(edge_set, ways)
     parts += marks.drawn(places, radius, rings, told(names, values, members, group_names, wording))
     wanted = [*rings, *(node for node in range(count) if node not in rings)] if count <= NAMED else list(rings)
     labels = placed(
@@ -142,6 +143,8 @@ def draw_graph(
             text(label.words, x=label.x, y=label.y, size=INSIDE if label.inside else SIZE, fill=fill,
                  anchor=label.anchor, halo=not label.inside)
         )  # fmt: skip
+    if edge_scale is not None and edge_scale.kind == "signed":
+        parts = on_white(parts, top=top, width=width, height=bottom - top)
     scales = [ScaleKey(scale=scale, what=wording.nodes if edge_scale else "", unit=unit)] if scale else []
     scales += [ScaleKey(scale=edge_scale, what=wording.edges, unit=edge_unit)] if edge_scale else []
     shown = marks.key(group_names, wording) + edge_key(edge_set, wording)
@@ -149,7 +152,7 @@ def draw_graph(
     height = bottom + (_GAP + taken if drawn else 0) + _MARGIN
     said = description or wording.graph.format(nodes=number(count), edges=number(len(ends)))
     return GraphFigure(
-        svg=document([*parts, *drawn], width=width, height=height, title=title or said, description=said),
+        svg=document([head, *parts, *drawn], width=width, height=height, title=title or said, description=said),
         width=width, height=round(height), title=title, places=kept(places), radius=radius,
         legend=_legend(scale, edge_scale, unit=unit, edge_unit=edge_unit),
         named=tuple(label.node for label in labels),

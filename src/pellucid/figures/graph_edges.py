@@ -130,7 +130,7 @@ def _lines(way: Course, stroke: Stroke, *, wide: float, colour: str | None, fain
     else:
         # A rim in the page's soft colour keeps a white line visible on white paper, and a dark one on dark paper.
         inside = "".join(
-            element("path", d=d, stroke=SOFT, stroke_width=w + 1.2, stroke_dasharray=dash, **plain)
+            element("path", d=d, stroke=SOFT, stroke_opacity=0.7, stroke_width=w + 1.2, stroke_dasharray=dash, **plain)
             for d, dash, w in drawn
         )
         inside += "".join(

@@ -88,10 +88,23 @@ def document(parts: Iterable[str], *, width: float, height: float, title: str, d
 
 def stand_alone(svg: str) -> str:
     """An SVG for a page as one that needs none: white paper below it, its own fonts, plain colours."""
+    head, _, rest = _plain_colours(svg).partition(">")
+    return f'{head} font-family="{_FONTS}"><rect width="100%" height="100%" fill="{LIGHT}"/>{rest}'
+
+
+def on_white(parts: Iterable[str], *, top: float, width: float, height: float) -> list[str]:
+    """Elements on white ground in light and in dark pages.
+
+    Where white is the colour of 0, as on a signed scale, what is 0 must recede, and on dark ground it would stand out.
+    """
+    ground = element("rect", x=0, y=float(top), width=float(width), height=float(height), fill=LIGHT)
+    return [ground, *(_plain_colours(part) for part in parts)]
+
+
+def _plain_colours(svg: str) -> str:
     for variable, colour in _ALONE.items():
         svg = svg.replace(f'"{variable}"', f'"{colour}"')
-    head, _, rest = svg.partition(">")
-    return f'{head} font-family="{_FONTS}"><rect width="100%" height="100%" fill="{LIGHT}"/>{rest}'
+    return svg
 
 
 def element(name: str, inside: str = "", /, **attributes: object) -> str:
