@@ -18,6 +18,7 @@ from pellucid.errors import SettingError
 from pellucid.figures.numbers import number
 
 Kind = Literal["sequential", "signed"]
+"""The two kinds of scale. Groups have no scale; their colours and shapes are in `categories`."""
 
 SEQUENTIAL_LEVELS = 240
 SIGNED_LEVELS = 239

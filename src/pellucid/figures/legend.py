@@ -1,6 +1,7 @@
 """The legend: a bar of colours with numbers at its ends, and the lines that say what the colours do not show."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from pellucid.figures.colour import INK, LINE, PAPER, SOFT, STRENGTHS, Kind, Sca
 from pellucid.figures.lettering import line_height, text_width, wrap, write
 from pellucid.figures.numbers import number
 
-__all__ = ["bar_png", "end_labels", "number", "stack", "strip"]
+__all__ = ["bar_png", "described", "end_labels", "number", "stack", "strip"]
 
 _BAR, _SIZE = 10, 13
 
@@ -22,6 +23,21 @@ def bar_png(kind: Kind) -> bytes:
 def end_labels(scale: Scale) -> tuple[str, str]:
     """What stands at the two ends of a bar; a signed scale shows its plus."""
     return number(scale.low), number(scale.high, sign=scale.kind == "signed")
+
+
+def described(scale: Scale, *, unit: str) -> dict[str, Any]:
+    """A legend in JSON types: `kind`, `low`, `high`, `least`, `most`, `unit`, `not_finite`, `beyond`, `flags`."""
+    return {
+        "kind": scale.kind,
+        "low": scale.low,
+        "high": scale.high,
+        "least": scale.least,
+        "most": scale.most,
+        "unit": unit,
+        "not_finite": scale.not_finite,
+        "beyond": scale.beyond,
+        "flags": list(scale.remarks()),
+    }
 
 
 def strip(

@@ -17,7 +17,7 @@ from pellucid.figures import png
 from pellucid.figures.colour import INK, PAPER, STRENGTHS, Kind, Scale, measure, palette
 from pellucid.figures.contours import contours
 from pellucid.figures.grid import kept
-from pellucid.figures.legend import end_labels, stack, strip
+from pellucid.figures.legend import described, end_labels, stack, strip
 from pellucid.figures.lettering import line_height, shorten, write
 
 Rectangle = tuple[float, float, float, float]
@@ -50,18 +50,7 @@ class Overlay:
     @property
     def legend(self) -> dict[str, Any]:
         """The legend in JSON types: `kind`, `low`, `high`, `least`, `most`, `unit`, `not_finite`, `beyond`, `flags`."""
-        scale = self.scale
-        return {
-            "kind": scale.kind,
-            "low": scale.low,
-            "high": scale.high,
-            "least": scale.least,
-            "most": scale.most,
-            "unit": self.unit,
-            "not_finite": scale.not_finite,
-            "beyond": scale.beyond,
-            "flags": list(scale.remarks()),
-        }
+        return described(self.scale, unit=self.unit)
 
     def png(self) -> bytes:
         """The drawing alone, as PNG."""
