@@ -139,7 +139,7 @@ def fit_nodes(task: NodeTask, settings: NodeTraining, *, progress: Progress | No
         network.eval()
         with torch.no_grad():
             right = _logits(network, task).argmax(dim=1) == task.labels
-    accuracy = {name: float(right[places].float().mean()) for name, places in task.places.items() if len(places)}
+    accuracy = {name: int(right[places].sum()) / len(places) for name, places in task.places.items() if len(places)}
     watched = settings.window > 0 and "val" in task.places
     return NodeFit(
         network=network, accuracy=accuracy, epochs=len(losses), losses=tuple(losses) if watched else ()
@@ -153,7 +153,7 @@ def spread(values: list[float]) -> dict[str, Any]:
     return {"mean": float(array.mean()), "deviation": deviation, "values": values}
 
 
-def few_per_class(labels: npt.NDArray[np.int64], *, share: tuple[float, float], seed: int) -> dict[str, Any]:
+def split_of_classes(labels: npt.NDArray[np.int64], *, share: tuple[float, float], seed: int) -> dict[str, Any]:
     """A random split "train", "val", "test" in which each class has its share.
 
     Args:
