@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pellucid.errors import InputError
 from pellucid.inputs.graph import Graph
+from pellucid.inputs.graph_reading import graph_of_folder
 from pellucid.inputs.graph_set import GraphSet
 from pellucid.inputs.reading import read
 
@@ -18,7 +19,7 @@ def one_graph(place: Path, *, expected: str) -> Graph:
     Raises:
         InputError: There is nothing, or something else.
     """
-    found = read(place)
+    found = _read(place, expected)
     if not isinstance(found, Graph):
         raise InputError(f"{place.name!r} holds {_kind(found)}, expected one graph: {expected}.")
     return found
@@ -34,12 +35,21 @@ def many_graphs(place: Path, *, expected: str) -> GraphSet:
     Raises:
         InputError: There is nothing, something else, or graphs without classes.
     """
-    found = read(place)
+    found = _read(place, expected)
     if not isinstance(found, GraphSet):
         raise InputError(f"{place.name!r} holds {_kind(found)}, expected many graphs: {expected}.")
     if found.class_names is None or any(label is None for label in found.labels):
         raise InputError(f"the graphs of {place.name!r} have no classes, expected one for each: {expected}.")
     return found
+
+
+def _read(place: Path, expected: str) -> object:
+    if place.is_dir():
+        found = graph_of_folder(str(place), directed=None)
+        if found is None:
+            raise InputError(f"the folder {place.name!r} holds no data set that is known here, expected {expected}.")
+        return found
+    return read(place)
 
 
 def _kind(found: object) -> str:
