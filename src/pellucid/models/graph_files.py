@@ -76,8 +76,8 @@ def network_of(state: Mapping[str, Tensor], metadata: Mapping[str, str], *, file
     ]
     if strangers:
         raise CheckpointError(
-            f"{file} does not fit its own settings: {len(strangers)} of {len(expected)} tensors are missing, unknown or "
-            f"of another shape ({', '.join(strangers[:3])}); train the model again."
+            f"{file} does not fit its own settings: {len(strangers)} of {len(expected)} tensors are missing, unknown "
+            f"or of another shape ({', '.join(strangers[:3])}); train the model again."
         )
     network.load_state_dict(dict(state), assign=True)
     for parameter in network.parameters():
@@ -125,7 +125,7 @@ def weights_beside(card: Path) -> Path:
     found = _read_card(card)
     if found is None:
         what = "is no model card" if card.is_file() else "is missing"
-        raise CheckpointError(f"{card.name} {what}, expected the .json that lies beside weights; name the .safetensors.")
+        raise CheckpointError(f"{card.name} {what}, expected the .json beside weights; name the .safetensors.")
     weights = card.with_suffix(".safetensors")
     if not weights.is_file():
         raise CheckpointError(f"{weights.name} is missing beside its model card {card.name}; put it there.")

@@ -177,7 +177,7 @@ def fit_parts(graphs: Sequence[Graph], settings: MeshTraining, *, progress: Prog
                 some = stock.batch(numbers)
                 loss = F.cross_entropy(network(some.x, some.edge_index), labels[some.nodes])
                 optimizer.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
                 step += 1

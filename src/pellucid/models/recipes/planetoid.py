@@ -1,4 +1,4 @@
-"""The recipe for citation networks in the format of planetoid, with the settings of Kipf & Welling: Cora and its like."""
+"""The recipe for Cora and other citation networks in the format of planetoid, with the settings of Kipf & Welling."""
 
 import time
 from collections.abc import Mapping
