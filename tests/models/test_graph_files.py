@@ -109,7 +109,10 @@ def test_cards_that_lead_nowhere_say_so(tmp_path: Path) -> None:
         (lambda record: record["settings"].update(hidden=17), "does not fit its own settings: 3 of 4 tensors"),
         (lambda record: record["settings"].update(layers=10**12), "has 1,000,000,000,000 layers and holds 4 tensors"),
         (lambda record: record["settings"].update(hidden=10**12), "does not fit its own settings"),
-        (lambda record: record["settings"].update(convolution="gat"), "settings that make no GCN: convolution is 'gat'"),
+        (
+            lambda record: record["settings"].update(convolution="gat"),
+            "settings that make no GCN: convolution is 'gat'",
+        ),
         (lambda record: record["settings"].update(colour="red"), "settings that make no GCN: .*colour"),
         (lambda record: record["settings"].update(layers="2"), "settings that make no GCN: layers is '2'"),
         (lambda record: record.update({"class": "GAT"}), "holds something else than a GCN"),

@@ -96,7 +96,9 @@ def test_sparse_features_stay_sparse() -> None:
 
 def test_progress_counts_the_epochs() -> None:
     seen: list[tuple[int, int]] = []
-    fit_nodes(NodeTask.of(ring()), NodeTraining(epochs=4), progress=lambda done, total, what: seen.append((done, total)))
+    fit_nodes(
+        NodeTask.of(ring()), NodeTraining(epochs=4), progress=lambda done, total, what: seen.append((done, total))
+    )
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 

@@ -105,8 +105,8 @@ def test_facebook_has_one_split_whatever_the_seed(tmp_path: Path, pages: Path) -
 def test_what_is_another_kind_of_data_is_refused(tmp_path: Path, pages: Path) -> None:
     with pytest.raises(InputError, match="'nowhere' does not exist"):
         train_planetoid(tmp_path, data=Path("nowhere"))
+    (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"holds no data set that is known here, expected a folder with ind.NAME.x"):
-        (tmp_path / "empty").mkdir()
         train_planetoid(tmp_path, data=tmp_path / "empty")
     with pytest.raises(InputError, match="'pages' has no split 'train' with labels"):
         train_planetoid(tmp_path, data=pages)
