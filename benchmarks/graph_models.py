@@ -86,6 +86,14 @@ def facebook(folder: Path, seeds: int) -> list[Row]:
     return [row | {"published": None, "goal": None}]
 
 
+def mutag(folder: Path, seeds: int) -> list[Row]:
+    return data_set(folder / "tud_mutag")
+
+
+def proteins(folder: Path, seeds: int) -> list[Row]:
+    return data_set(folder / "tud_proteins")
+
+
 def data_set(place: Path) -> list[Row]:
     graphs = pellucid.read(place)
     if not isinstance(graphs, pellucid.GraphSet):
@@ -162,8 +170,8 @@ ROWS: dict[str, tuple[str | None, Callable[[Path, int], list[Row]]]] = {
     "cora": ("planetoid_cora", cora),
     "facebook": ("musae_facebook", facebook),
     "meshes": ("meshes_common", meshes),
-    "mutag": ("tud_mutag", lambda folder, seeds: data_set(folder / "tud_mutag")),
-    "proteins": ("tud_proteins", lambda folder, seeds: data_set(folder / "tud_proteins")),
+    "mutag": ("tud_mutag", mutag),
+    "proteins": ("tud_proteins", proteins),
 }
 
 
