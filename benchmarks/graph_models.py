@@ -125,8 +125,8 @@ def fold_row(row: str, protocol: str, name: str, task: GraphTask, measure: Calla
         "folds": len(found.values),
         "values": [round(100 * value, 2) for value in found.values],
         "epochs": list(found.epochs),
-        "published": None if known is None else 100 * known["mean"],
-        "published_deviation": None if known is None else 100 * known["deviation"],
+        "published": None if known is None else round(100 * known["mean"], 2),
+        "published_deviation": None if known is None else round(100 * known["deviation"], 2),
         "seconds": round(time.perf_counter() - started, 1),
     }
 
