@@ -154,7 +154,7 @@ class Blocks:
 
     def slopes(self, total: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
         """The derivatives of a number; 0 where it does not depend on something."""
-        found = passes.gradient(total, inputs)
+        found = passes.derivative(total, inputs)
         self.run.backwards += 1
         return [torch.zeros_like(x) if slope is None else slope for x, slope in zip(inputs, found, strict=True)]
 
