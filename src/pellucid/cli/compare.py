@@ -75,7 +75,11 @@ def compare(
         given = "neither" if against is None else "both"
         raise SettingError("PICTURE2 or --with", given=given, expected="one of them: another picture, or another model")
     default = "-compared" if bundle is None and not talk.as_json else ""
-    read = [*([] if picture2 is None else [picture2]), *files_of(model, using), *files_of(against or "", using)]
+    read: list[str | Path] = [
+        *([] if picture2 is None else [picture2]),
+        *files_of(model, using),
+        *files_of(against or "", using),
+    ]
     pages = for_each([picture], output, option="--output", suffix=".html", default=default, read=read)
     base = None if bundle is None else writable_base(bundle, option="--bundle", read=[picture, *read])
     distinct({"--output": pages or []}, bases={"--bundle": [] if base is None else [base]})

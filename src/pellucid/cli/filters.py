@@ -94,7 +94,7 @@ def filters(
     if most < 1:
         raise SettingError("--most", given=most, expected="1 or more", hint="64 suits most")
     files, cut = _files(pictures or [], most=most)
-    read = [*files, *files_of(model, using)]
+    read: list[str | Path] = [*files, *files_of(model, using)]
     place = writable(output or Path(f"{_stem(model)}-filters.png"), option="--output", read=read)
 
     from pellucid.insights.filters import inspect_filters, layers_in_order

@@ -11,13 +11,14 @@ from pellucid.figures.numbers import MINUS, number
 from pellucid.pages.bundle import Bundle
 from pellucid.pages.findings import thinned
 from pellucid.pages.pictures import Picture, data_url
-from pellucid.pages.words import Catalogue, Sentence, percent, shortened
+from pellucid.pages.words import Catalogue, Sentence, abridged, percent, shortened
 
 _TICKS = ((0.0, "0"), (0.25, "0.25"), (0.5, "0.5"), (0.75, "0.75"), (1.0, "1"))
 _BELOW = -0.25
 """Where the axis of R² begins once a value lies below 0; what is lower still is drawn there."""
-_NAMES = 118
+_NAMES = 160
 """Pixels below the last diagram for the sites' names."""
+_LONGEST_NAME = 22
 
 
 def depth_view(bundle: Bundle, words: Catalogue) -> dict[str, Any] | None:
@@ -29,8 +30,8 @@ def depth_view(bundle: Bundle, words: Catalogue) -> dict[str, Any] | None:
         "claim": _claim(record, words),
         "reads": _reads(bundle, record, words),
         "wide": _panels(record, words, width=976, room=210),
-        "narrow": _panels(record, words, width=340, room=92),
-        "names": [shortened(site["name"], longest=22) for site in record["sites"]],
+        "narrow": _panels(record, words, width=340, room=138),
+        "names": [abridged(site["name"], longest=_LONGEST_NAME) for site in record["sites"]],
         "notes": _notes(record, words),
     }
 
@@ -63,7 +64,7 @@ def _reads(bundle: Bundle, record: Mapping[str, Any], words: Catalogue) -> list[
     for prefix, key, label in (("read", "sites", "depth.trained"), ("twin read", "twin", "depth.random")):
         cells = [
             {
-                "name": shortened(record[key][i]["name"], longest=22),
+                "name": abridged(record[key][i]["name"], longest=_LONGEST_NAME),
                 "picture": _picture(np.asarray(bundle.arrays[f"{prefix} {i}"])),
                 "value": _two(record[key][i]["read_form"]),
             }

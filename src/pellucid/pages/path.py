@@ -9,15 +9,17 @@ from pellucid.figures.numbers import number
 from pellucid.pages.bundle import Bundle
 from pellucid.pages.notes import noted, noted_text
 from pellucid.pages.pictures import bar, map_url
-from pellucid.pages.words import Catalogue, Sentence, percent, shortened
+from pellucid.pages.words import Catalogue, Sentence, abridged, percent, shortened
 
 _SIDE = 72
 _ROW = 118
 _TOP = 34
-_LABEL = 150
+_LABEL = 190
 """Pixels at the right for the target's name."""
 _WIDEST = 7.0
 """Pixels of the thickest line between two columns."""
+_LETTER = 6.8
+"""Pixels of a letter of a site's name."""
 
 
 def path_view(bundle: Bundle, words: Catalogue) -> dict[str, Any] | None:
@@ -119,7 +121,7 @@ def _graph(record: Mapping[str, Any], urls: Sequence[Sequence[str]], words: Cata
         if place_number == len(sites) - 1:
             lines += _lines(here, [label], [[node["contribution"]] for node in site["nodes"]])
     heads = [
-        {"x": _px((i + 1) * step + _SIDE / 2), "text": shortened(site["name"], longest=24)}
+        {"x": _px((i + 1) * step + _SIDE / 2), "text": abridged(site["name"], longest=int(step / _LETTER) - 1)}
         for i, site in enumerate(sites)
     ]
     return {
