@@ -88,6 +88,15 @@ def test_what_the_pictures_were_is_said(probed: Bundle) -> None:
     assert "Measured on 16 pictures of the folder." in words
 
 
+def test_only_of_a_network_with_batch_normalisation_it_is_said_that_it_was_settled(probed: Bundle) -> None:
+    words = text_of(render(probed))
+    assert "the same architecture with random weights (seed 0)." in words
+    assert "batch normalisation" not in words
+    normed = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 22 * 22, 7))
+    made = make_bundle(model(module=normed.eval()), picture(), methods=("saliency",), probe=drawn_pictures(16))
+    assert "its batch normalisation settled on the same pictures." in text_of(render(made))
+
+
 def test_the_path_adds_up_as_it_says(probed: Bundle) -> None:
     record = probed.record["path"]
     words = text_of(render(probed))

@@ -1,6 +1,6 @@
 """Form and class along the depth: what a page says about it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ def depth_view(bundle: Bundle, words: Catalogue) -> dict[str, Any] | None:
         "wide": _panels(record, words, width=976, room=210),
         "narrow": _panels(record, words, width=340, room=138),
         "names": [abridged(site["name"], longest=_LONGEST_NAME) for site in record["sites"]],
-        "notes": _notes(record, words),
+        "notes": _notes(record, bundle.record["sites"], words),
     }
 
 
@@ -147,7 +147,7 @@ def _two(value: float | None) -> str:
     return (MINUS if value < 0 and float(text) else "") + text
 
 
-def _notes(record: Mapping[str, Any], words: Catalogue) -> list[list[Sentence]]:
+def _notes(record: Mapping[str, Any], sites: Sequence[Mapping[str, Any]], words: Catalogue) -> list[list[Sentence]]:
     held = record["held"]
     notes = [
         [
@@ -167,5 +167,6 @@ def _notes(record: Mapping[str, Any], words: Catalogue) -> list[list[Sentence]]:
         notes.append([words.say("depth.emerged.none")])
     notes.append([words.say("depth.flips", orders=record["repeats"])])
     if record["twin"]:
-        notes.append([words.say("depth.twin", seed=number(record["seed"]))])
+        settled = any(site["op"] == "batch_norm" for site in sites)
+        notes.append([words.say("depth.twin.settled" if settled else "depth.twin", seed=number(record["seed"]))])
     return notes
