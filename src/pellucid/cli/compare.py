@@ -139,6 +139,7 @@ def _of_second(source: str, using: ModelOptions) -> ModelOptions:
 
 def _said(found: "Comparison") -> list[str]:
     """Both answers, and where the two are furthest apart."""
+    from pellucid.figures.numbers import number
     from pellucid.pages.compared import best_of
     from pellucid.pages.differing import farthest
 
@@ -146,10 +147,12 @@ def _said(found: "Comparison") -> list[str]:
     for place, (letter, side) in enumerate(zip("AB", found.record["sides"], strict=True)):
         best = best_of(found.record, place)
         name = best["name"] or f"class {best['index']}"
+        if found.record["answer"]["forms"][place] == "values":
+            name = number(best["logit"], digits=4)
         lines.append(f"{letter}: {side['picture']['name']} in {side['model']['name']}: the answer is {name}")
     far = farthest(found.record)
     if far is not None and not far["distance"]:
-        lines.append("they differ at no site")
+        lines.append("they differ at no aligned site")
     elif far is not None:
         lines.append(f"furthest apart at {far['first']}: distance {far['distance']:.3f} of at most 2")
     return lines
