@@ -73,7 +73,7 @@ def _filled(shape: tuple[int, ...], kind: Any, raw: Any, *, order: Literal["C", 
             raise pickle.UnpicklingError(f"an array of {count} objects that holds others")
         objects = np.empty(count, dtype=object)
         objects[:] = raw
-        return objects.reshape(shape, order=order)
+        return objects.reshape(shape)  # objects are pickled row by row whatever the order of the array
     content = raw.encode("latin1") if isinstance(raw, str) else bytes(raw)
     if len(content) != count * kind.dtype.itemsize:
         raise pickle.UnpicklingError(f"an array of shape {shape} that holds {len(content)} bytes")
