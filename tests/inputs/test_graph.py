@@ -163,6 +163,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"edges": [(0, 1)], "node_names": ["a"]}, "node_names has 1 name for 2 nodes"),
     ({"edges": [(0, 1)], "positions": [[0, 0, 0, 0]] * 2}, "positions have shape"),
     ({"edges": [(0, 1)], "positions": [[0, np.nan]] * 2}, "positions holds 2 values"),
+    ({"edges": [(0, 1)], "label": "cat"}, "label is 'cat', expected the number of a class or a finite value"),
     ({"edges": [(0, 1)], "edge_truth": [1]}, r"edge_truth has int64 of shape \(1,\), expected bool of shape \(1,\)"),
     ({"edges": [(0, 1)], "node_truth": [True]}, r"node_truth has bool of shape \(1,\), expected bool of shape \(2,\)"),
     ({"edges": [(0, 1)], "node_contributions": [1]}, r"node_contributions has int64 of shape \(1,\), expected numbers"),

@@ -165,6 +165,9 @@ def test_objects_of_other_libraries_and_graphs_themselves() -> None:
     assert read(ours) is ours
     many = GraphSet(graphs=(ours,))
     assert read(many) is many
+    assert len(graphs([ours, networkx.Graph([(0, 1)])])) == 2
+    with pytest.raises(InputError, match=r"an end of edge 1 is a list, expected a number or a name \(1 such\)"):
+        read([("a", "b"), ("a", ["c"])])
     assert isinstance(read(np.zeros((4, 5, 3), np.uint8)), Image)
 
 

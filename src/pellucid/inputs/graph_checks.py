@@ -59,6 +59,7 @@ def checked(given: Mapping[str, Any]) -> dict[str, Any]:
     if given["node_contributions"] is not None:
         found["node_contributions"] = _contributions(given["node_contributions"], nodes)
     found["positions"] = None if given["positions"] is None else _positions(given["positions"], nodes)
+    found["label"] = None if given["label"] is None else _label(given["label"])
     found["splits"] = {str(name): _split(name, mask, nodes) for name, mask in dict(given["splits"]).items()}
     found["notes"] = tuple(notes)
     for value in (*found.values(), *found["splits"].values()):
@@ -257,6 +258,13 @@ def _not_finite(name: str, count: int, row: str, rows: Array) -> str:
         f"{name} holds {_count(count, 'value')} that {'is' if count == 1 else 'are'} NaN or infinite "
         f"({_rows(row, rows)}); fill or drop them."
     )
+
+
+def _label(given: Any) -> int | float:
+    value = given.item() if isinstance(given, np.generic) else given
+    if not isinstance(value, int | float) or not np.isfinite(value):
+        raise InputError(f"label is {value!r}, expected the number of a class or a finite value.")
+    return value
 
 
 def _labels(given: Any, nodes: int, class_names: tuple[str, ...] | None) -> npt.NDArray[np.int64]:
