@@ -52,6 +52,37 @@ class Layer:
         order = mine[np.argsort(self.arcs[0, mine], kind="stable")]
         return self.arcs[0, order], self.weights[order]
 
+    def to_record(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """As JSON types, and the arrays that belong to them."""
+        arrays: dict[str, Any] = {"arcs": self.arcs, "weights": self.weights, "matrix": self.matrix}
+        if self.bias is not None:
+            arrays["bias"] = self.bias
+        if scipy.sparse.issparse(self.inputs):
+            matrix = self.inputs
+            arrays |= {"input rows": matrix.indptr, "input columns": matrix.indices, "input values": matrix.data}
+        else:
+            arrays["inputs"] = self.inputs
+        arrays |= {f"then {number}": values for number, (_, _, values) in enumerate(self.then)}
+        steps = [[site, op] for site, op, _ in self.then]
+        return {"name": self.name, "shape": list(self.inputs.shape), "then": steps}, arrays
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], arrays: Mapping[str, Any]) -> "Layer":
+        """From what `to_record` gave."""
+        inputs = arrays.get("inputs")
+        if inputs is None:
+            parts = (arrays["input values"], arrays["input columns"], arrays["input rows"])
+            inputs = scipy.sparse.csr_array(parts, shape=tuple(record["shape"]))
+        return cls(
+            name=record["name"],
+            inputs=inputs,
+            arcs=arrays["arcs"],
+            weights=arrays["weights"],
+            matrix=arrays["matrix"],
+            bias=arrays.get("bias"),
+            then=tuple((site, op, arrays[f"then {number}"]) for number, (site, op) in enumerate(record["then"])),
+        )
+
     @property
     def between(self) -> Between:
         """What stands between this layer's values and the next one's inputs."""

@@ -21,6 +21,7 @@ from pellucid.capture.trace import LIMIT, SUMMARY, Keep, Trace, check_size
 from pellucid.capture.undisturbed import undisturbed
 from pellucid.errors import MethodError, SettingError, SiteError
 from pellucid.inputs.graph import Graph
+from pellucid.inputs.graph_archive import graph_from_record, graph_to_record
 from pellucid.models.graph_arguments import GraphArguments, arguments_of
 from pellucid.models.graph_layers import GraphConvolution
 from pellucid.models.model import Model
@@ -142,6 +143,39 @@ class GraphTrace(Trace):
             raise SettingError("layer", given=layer, expected=f"0 to {len(found) - 1}")
         return found[layer]
 
+    def to_record(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """As JSON types, and the arrays that belong to them."""
+        record, arrays = Trace.to_record(self)
+        record["graph"], mine = graph_to_record(self.graph)
+        arrays |= {f"graph {name}": value for name, value in mine.items()}
+        record["layers"] = []
+        for number, layer in enumerate(self.layers):
+            row, mine = layer.to_record()
+            record["layers"].append(row)
+            arrays |= {f"layer {number} {name}": value for name, value in mine.items()}
+        record["readout"] = self.readout_kind
+        record["class_names"] = None if self.class_names is None else list(self.class_names)
+        if self.head is not None:
+            arrays["head matrix"] = self.head[0]
+            if self.head[1] is not None:
+                arrays["head bias"] = self.head[1]
+        return record, arrays
+
+    @classmethod
+    def _fields_of(cls, record: Mapping[str, Any], arrays: Mapping[str, Any]) -> dict[str, Any]:
+        def under(prefix: str) -> dict[str, Any]:
+            return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+
+        names = record["class_names"]
+        return {
+            **Trace._fields_of(record, arrays),
+            "graph": graph_from_record(record["graph"], under("graph ")),
+            "layers": tuple(Layer.from_record(row, under(f"layer {i} ")) for i, row in enumerate(record["layers"])),
+            "readout_kind": record["readout"],
+            "head": (arrays["head matrix"], arrays.get("head bias")) if "head matrix" in arrays else None,
+            "class_names": None if names is None else tuple(names),
+        }
+
     def _number(self, node: int | str) -> int:
         names = self.graph.node_names
         if isinstance(node, str) and names is not None and node in names:
@@ -156,8 +190,8 @@ class GraphTrace(Trace):
             raise SiteError("the steps of a node need the values of this pass; trace with keep='values'.")
         if not self.layers:
             raise SiteError(
-                "this model has no chain of graph convolutions whose steps are known (pellucid's GraphConvolution, PyG's "
-                "GCNConv); its sites have all values."
+                "this model has no chain of graph convolutions whose steps are known (pellucid's GraphConvolution, "
+                "PyG's GCNConv); its sites have all values."
             )
 
     def _last_values(self) -> Floats:

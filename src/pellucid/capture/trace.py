@@ -103,6 +103,11 @@ class Trace:
         Returns:
             The path of the JSON file.
         """
+        record, arrays = self.to_record()
+        return archive.write(path, kind="trace", record=record, arrays=arrays)
+
+    def to_record(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """As JSON types, and the arrays that belong to them."""
         arrays = {f"site {s.index}": array_of(s.values) for s in self.sites if s.values is not None}
         if self.output is not None:
             arrays["output"] = array_of(self.output)
@@ -116,7 +121,7 @@ class Trace:
             "keep": self.keep,
             "seconds": self.seconds,
         }
-        return archive.write(path, kind="trace", record=record, arrays=arrays)
+        return record, arrays
 
     @classmethod
     def load(cls, path: str | Path) -> "Trace":
@@ -126,21 +131,29 @@ class Trace:
             ArchiveError: The files are missing, damaged or no trace.
         """
         record, arrays = archive.read(path, kind="trace")
+        kind: type[Trace] = Trace
+        if "graph" in record:
+            from pellucid.capture.graph_trace import GraphTrace
+
+            kind = GraphTrace
         try:
-            sites = tuple(site_of(row, arrays.get(f"site {row['index']}")) for row in record["sites"])
-            output = None if record["output"] is None else tensor_of(arrays["output"], *record["output"])
-            return cls(
-                sites=sites,
-                aliases=record["aliases"],
-                model=record["model"],
-                weights_digest=record["weights_digest"],
-                input_shape=tuple(record["input_shape"]),
-                output=output,
-                keep=record["keep"],
-                seconds=record["seconds"],
-            )
+            return kind(**kind._fields_of(record, arrays))
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             raise ArchiveError(f"{path} is no complete trace ({error!r}); trace again and save it.") from error
+
+    @classmethod
+    def _fields_of(cls, record: Mapping[str, Any], arrays: Mapping[str, Any]) -> dict[str, Any]:
+        """What the constructor takes, from what `to_record` gave."""
+        return {
+            "sites": tuple(site_of(row, arrays.get(f"site {row['index']}")) for row in record["sites"]),
+            "aliases": record["aliases"],
+            "model": record["model"],
+            "weights_digest": record["weights_digest"],
+            "input_shape": tuple(record["input_shape"]),
+            "output": None if record["output"] is None else tensor_of(arrays["output"], *record["output"]),
+            "keep": record["keep"],
+            "seconds": record["seconds"],
+        }
 
     def __repr__(self) -> str:
         first, last = (self.sites[0].name, self.sites[-1].name) if self.sites else ("none", "none")
