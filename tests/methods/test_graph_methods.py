@@ -10,7 +10,7 @@ from torch import nn
 
 import graph_models as samples
 import pellucid
-from pellucid.errors import InputError, MethodError, ModelError, NotFiniteError, SettingError, TargetError
+from pellucid.errors import InputError, MethodError, NotFiniteError, SettingError, TargetError
 from pellucid.inputs.graph import Graph
 from pellucid.methods.catalogue import GRAPH_METHODS, method_from
 from pellucid.methods.explanation import Explanation
@@ -204,11 +204,39 @@ def test_edge_types_need_types() -> None:
         pellucid.explain(GCN(8, 2), graph, method="gnn-explainer(edge_types=true)", target="node:0")
 
 
-def test_a_picture_model_does_not_take_a_graph() -> None:
-    with pytest.raises(
-        ModelError, match=r"does not take graphs: its forward has no edge_index|nobody knows what that is"
-    ):
-        pellucid.explain("animals", GRAPH, method="saliency", target="node:0")
+def test_a_picture_model_takes_no_graph_and_a_graph_model_no_picture() -> None:
+    with pytest.raises(InputError, match="a graph was given, and animals takes pictures"):
+        pellucid.explain("animals", GRAPH, method="saliency")
+    with pytest.raises(InputError, match="a picture was given, expected one graph"):
+        pellucid.explain(GCN(8, 2), np.zeros((5, 5, 3), dtype=np.uint8), method="saliency", target="node:0")
+
+
+def test_what_read_makes_a_graph_of_is_explained(tmp_path: Path) -> None:
+    path = tmp_path / "graph.json"
+    path.write_text(GRAPH.to_json())
+    model = samples.node_models()["gcn"]
+    plain = pellucid.explain(model, GRAPH, method="saliency", target="node:3")
+    for given in (path, str(path), GRAPH.to_networkx(), GRAPH.to_pyg()):
+        why = pellucid.explain(model, given, method="saliency", target="node:3")
+        np.testing.assert_allclose(why.part("nodes").values, plain.part("nodes").values, atol=1e-6)
+
+
+def test_explain_takes_one_target() -> None:
+    with pytest.raises(TargetError, match="is many targets, and explain takes one; use explain_many"):
+        pellucid.explain(samples.node_models()["gcn"], GRAPH, method="saliency", target="node:*")
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("target", ["node:5", "graph"])
+def test_every_explanation_draws_itself_before_and_after_saving(tmp_path: Path, method: str, target: str) -> None:
+    torch.manual_seed(0)
+    model = GCN(samples.FEATURES, 3, level=target.partition(":")[0])  # type: ignore[arg-type]
+    why = pellucid.explain(model, GRAPH, method=method, target=target)
+    drawn = why.draw()
+    assert drawn.legend
+    back = Explanation.load(why.save(tmp_path / "why"))
+    assert back.draw().svg == drawn.svg  # type: ignore[union-attr]
+    assert why._repr_svg_() == drawn.alone()  # type: ignore[union-attr]
 
 
 def test_weights_that_are_not_finite_are_named() -> None:
