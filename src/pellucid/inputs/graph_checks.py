@@ -119,6 +119,10 @@ def _pairs(edges: Any) -> npt.NDArray[np.int64]:
         as_numbers = array.astype(np.float64) if np.issubdtype(array.dtype, np.floating) else None
         if as_numbers is None or not np.isfinite(as_numbers).all() or (as_numbers % 1 != 0).any():
             raise InputError(f"edges hold {array.dtype}, expected whole numbers: nodes are numbered from 0.")
+    if array.dtype.kind == "f":
+        array = np.clip(array, -1, _MOST_NODES)
+    elif array.dtype.kind == "u":
+        array = np.minimum(array, _MOST_NODES)
     pairs = array.astype(np.int64)
     if pairs.max() >= _MOST_NODES:
         bad = _places((pairs >= _MOST_NODES).any(axis=1))
