@@ -156,8 +156,8 @@ def _with_header(table: Table) -> Table:
     first = [cell.casefold() for cell in table.rows[0]]
     if "smiles" in first:
         raise InputError(
-            f"{table.called} holds molecules in its column {table.rows[0][first.index('smiles')]!r}, expected edges; read "
-            "them one by one, pellucid.read('smiles:…')."
+            f"{table.called} holds molecules in its column {table.rows[0][first.index('smiles')]!r}, expected edges; "
+            "read them one by one, pellucid.read('smiles:…')."
         )
     known = {*_FROM, *_TO}
     named = sum(cell in known for cell in first) >= 2

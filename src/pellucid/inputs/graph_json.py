@@ -11,7 +11,7 @@ from pellucid.inputs.files import naming, readable
 from pellucid.inputs.graph import Graph
 from pellucid.inputs.mesh import Mesh
 from pellucid.inputs.molecule import Molecule
-from pellucid.inputs.restricted_pickle import checked_sparse
+from pellucid.inputs.sparse_matrices import checked_sparse
 
 FORMAT = "pellucid-graph"
 VERSION = 1

@@ -17,7 +17,7 @@ import scipy.sparse
 
 from pellucid.errors import InputError
 from pellucid.inputs.archives import MAX_UNPACKED
-from pellucid.inputs.restricted_pickle import checked_sparse
+from pellucid.inputs.sparse_matrices import checked_sparse
 
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _MATRIX, _COMPRESSED = 14, 15
