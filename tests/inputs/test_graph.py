@@ -169,6 +169,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"edges": [(0, 1)], "node_contributions": [1]}, r"node_contributions has int64 of shape \(1,\), expected numbers"),
     ({"edges": [(0, 1)], "node_contributions": [1, np.nan]}, r"node_contributions holds 1 value .*\(node 1\)"),
     ({"edges": [(0, 1), (1, 0)], "edge_truth": np.array([True, False])}, "more than once with different edge_truth"),
+    ({"edges": [(0.0, 1e30)]}, "1 edge names nodes beyond 2,147,483,647"),
+    ({"edges": np.array([(0, 2**64 - 1)], np.uint64)}, "1 edge names nodes beyond 2,147,483,647"),
     ({"edges": [(0, 2**40)]}, r"1 edge names nodes beyond 2,147,483,647 \(edge 0\).*node_names"),
     ({"edges": [(0, 1)], "splits": {"train": [1, 0]}}, "split 'train' has int64"),
     ({"edges": [(0, 1), (1, 0)], "edge_weights": [1, 2]}, "edge 1–0 is given more than once with different"),

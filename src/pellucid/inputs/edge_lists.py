@@ -154,6 +154,11 @@ def _whole(ends: Sequence[Hashable]) -> npt.NDArray[np.int64] | None:
 
 def _with_header(table: Table) -> Table:
     first = [cell.casefold() for cell in table.rows[0]]
+    if "smiles" in first:
+        raise InputError(
+            f"{table.called} holds molecules in its column {table.rows[0][first.index('smiles')]!r}, expected edges; "
+            "read them one by one, pellucid.read('smiles:…')."
+        )
     known = {*_FROM, *_TO}
     named = sum(cell in known for cell in first) >= 2
     # A first row of words above numbers is a header; above words it may be an edge, unless its words are known.

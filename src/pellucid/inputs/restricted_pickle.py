@@ -16,6 +16,7 @@ import scipy.sparse
 
 from pellucid.errors import InputError
 from pellucid.inputs.pickle_scan import check_sizes
+from pellucid.inputs.sparse_matrices import checked_sparse
 
 _PLAIN_KINDS = "biufcSUO"
 _SPARSE = {"csr_matrix": "csr", "csc_matrix": "csc", "csr_array": "csr", "csc_array": "csc"}
@@ -229,32 +230,6 @@ def _matrix(value: _Sparse, called: str) -> Any:
         return checked_sparse(make, parts, shape, called=called)
     except KeyError as error:
         raise InputError(f"{called} holds a sparse matrix without {error}; copy or download it again.") from error
-
-
-def checked_sparse(make: Any, parts: Any, shape: Any, *, called: str) -> Any:
-    """A sparse matrix whose indices are known to lie inside it.
-
-    Args:
-        make: `scipy.sparse.csr_array` or `csc_array`.
-        parts: Values, indices and index pointers.
-        shape: Rows and columns.
-        called: What an error calls the file.
-
-    Raises:
-        InputError: The parts do not make a matrix of that shape.
-    """
-    values, indices, pointers = (np.asarray(each) for each in parts)
-    try:
-        if pointers.ndim != 1 or not len(pointers) or not len(values) == len(indices) == pointers[-1]:
-            raise ValueError("the numbers of values and indices differ")
-        matrix = make(tuple(parts), shape=tuple(int(each) for each in shape))
-        matrix.check_format(full_check=True)
-    except (ValueError, TypeError, IndexError) as error:
-        reason = _first_line(str(error))
-        raise InputError(
-            f"{called} holds a sparse matrix whose parts do not fit ({reason}); download it again."
-        ) from error
-    return matrix
 
 
 def _first_line(text: str) -> str:
