@@ -80,6 +80,7 @@ class Blocks:
         device = whole.arguments.x.device
         self.weights = torch.stack([aim.weights for aim in aims]).to(device)
         self.block_of_node = torch.from_numpy(self.union.block).to(device)
+        self.device, self.dtype = device, whole.arguments.x.dtype
         edges = whole.arguments.edge_of.cpu().numpy()[self.union.arc]
         of_arc = self.union.block[self.union.arcs[1]]
         pairs, place = np.unique(np.stack([of_arc, edges]), axis=1, return_inverse=True)
@@ -110,6 +111,10 @@ class Blocks:
     def edges(self) -> int:
         """How many edges there are in all blocks; an undirected edge once."""
         return len(self.edge)
+
+    def ones(self, count: int) -> Tensor:
+        """As many ones, of the features' type and on their device."""
+        return torch.ones(count, dtype=self.dtype, device=self.device)
 
     def score(self, logits: Tensor) -> Tensor:
         """The score of each block, (blocks,), from its logits."""
@@ -168,7 +173,8 @@ class GraphMethod(Protocol):
     """A method that explains targets on graphs, all blocks at once.
 
     One that changes the graph itself may need to look further than the model does; it says so by a property `further`,
-    the number of hops.
+    the number of hops. One that never asks for the features as numbers says so by `needs_features` being False: then
+    sparse ones stay sparse, and more blocks fit into memory.
     """
 
     def attribute(self, blocks: Blocks, *, seed: int) -> GraphParts:
@@ -185,6 +191,21 @@ def union_of(whole: WholePass, aims: Sequence[Aim], *, further: int = 0) -> Unio
         return whole_graphs(arcs, membership=arguments.batch.cpu().numpy(), chosen=chosen)
     targets = np.array([aim.nodes for aim in aims], dtype=np.int64)
     return neighbourhoods(arcs, nodes=arguments.nodes, targets=targets, depth=whole.depth + further)
+
+
+CELLS = 60_000_000
+"""Most dense features (nodes × features) that are held at once."""
+
+
+def costs_of(blocks: Blocks, *, arcs: int, dense: bool) -> npt.NDArray[np.int64]:
+    """What each block costs, in arcs, where `arcs` is the most that fits: its own, or what its dense features weigh."""
+    union = blocks.union
+    own = np.bincount(union.block[union.arcs[1]], minlength=union.blocks)
+    if not dense:
+        return own
+    width = blocks.whole.arguments.x.shape[1]
+    weighed = np.bincount(union.block, minlength=union.blocks) * (width * arcs / CELLS)
+    return np.maximum(own, weighed.astype(np.int64))
 
 
 def chunks(costs: npt.NDArray[np.int64], *, most: int) -> Iterator[tuple[int, int]]:

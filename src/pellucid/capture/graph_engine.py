@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from pellucid.capture import passes
 from pellucid.capture.answers import Answer, read_answer
+from pellucid.capture.feature_rows import select_rows
 from pellucid.capture.messages import (
     Route,
     Steering,
@@ -149,7 +150,7 @@ def without(whole: WholePass, union: Union, deleted: Deleted, *, features: Tenso
 
     left = replace(
         cut,
-        x=(cut.x if features is None else features)[kept],
+        x=select_rows(cut.x if features is None else features, kept.nonzero().flatten()),
         edge_index=place[cut.edge_index[:, arcs]],
         edge_weight=per_arc(cut.edge_weight),
         edge_attr=per_arc(cut.edge_attr),
@@ -180,12 +181,20 @@ class GraphRun:
         self._target = torch.from_numpy(union.target).to(whole.arguments.x.device)
         self._arguments = _cut(whole.arguments, union, pairs=self._target.T if self._rows == "edges" else None)
         self._known: dict[Any, Tensor] = {}
+        self._dense: Tensor | None = None
         self._undo = ExitStack()
         self.forwards = self.backwards = 0
 
     @property
     def features(self) -> Tensor:
-        """The features of the union's nodes, (nodes, features), dense."""
+        """The features of the union's nodes, (nodes, features), dense; made when first asked for."""
+        if self._dense is None:
+            self._dense = self._arguments.x.to_dense() if self._arguments.x.is_sparse else self._arguments.x
+        return self._dense
+
+    @property
+    def given_features(self) -> Tensor:
+        """The same as they are, dense or sparse."""
         return self._arguments.x
 
     def __enter__(self) -> "GraphRun":
@@ -220,7 +229,7 @@ class GraphRun:
         """
         module = self._whole.module
         recorder = Recorder(module, wants=lambda name, *_: name == site, live=True)
-        arguments = self._arguments.with_features(self._arguments.x.detach().clone().requires_grad_(True))
+        arguments = self._arguments.with_features(self.features.detach().clone().requires_grad_(True))
         with self._steering.passing(None):
             output = passes.forward_graph(module, arguments, recorder)
         self.forwards += 1
@@ -287,13 +296,12 @@ def _cut(whole: GraphArguments, union: Union, *, pairs: Tensor | None) -> GraphA
     """What belongs to the nodes and arcs of the blocks, as the arguments of a model."""
     device = whole.x.device
     nodes, arcs = torch.from_numpy(union.node).to(device), torch.from_numpy(union.arc).to(device)
-    x = whole.x.index_select(0, nodes)
 
     def per_arc(value: Tensor | None) -> Tensor | None:
         return None if value is None else value[arcs]
 
     return GraphArguments(
-        x=x.to_dense() if x.is_sparse else x,
+        x=select_rows(whole.x, nodes),
         edge_index=torch.from_numpy(union.arcs).to(device),
         edge_weight=per_arc(whole.edge_weight),
         edge_attr=per_arc(whole.edge_attr),

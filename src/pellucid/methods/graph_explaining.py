@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pellucid.capture.graph_asks import Aim, Blocks, GraphMethod, GraphParts, chunks
+from pellucid.capture.graph_asks import Aim, Blocks, GraphMethod, GraphParts, chunks, costs_of
 from pellucid.capture.graph_engine import WholePass, whole_pass
 from pellucid.errors import NotFiniteError
 from pellucid.inputs.graph import Graph
@@ -162,8 +162,8 @@ def _by(
             types=len(graph.edge_type_names or ()),
             further=getattr(method, "further", 0),
         )
-        arcs = np.bincount(blocks.union.block[blocks.union.arcs[1]], minlength=blocks.count)
-        fitting = next(chunks(arcs, most=ARCS))[1]
+        costs = costs_of(blocks, arcs=ARCS, dense=getattr(method, "needs_features", True))
+        fitting = next(chunks(costs, most=ARCS))[1]
         if fitting < len(piece):  # hubs: fewer at once
             size = fitting
             continue

@@ -76,6 +76,11 @@ class GNNExplainer:
         if not (self.edges or self.edge_types or self.nodes != "none"):
             raise SettingError("edges", given=False, expected="at least one mask: edges, edge_types or nodes")
 
+    @property
+    def needs_features(self) -> bool:
+        """Only a mask over features does."""
+        return self.nodes != "none"
+
     def attribute(self, blocks: Blocks, *, seed: int) -> GraphParts:
         """The masks of every block, learnt at once; what is outside a mask's reach has a slope of 0 and stays."""
         if self.edge_types and blocks.edge_types is None:
@@ -118,23 +123,23 @@ class GNNExplainer:
         return {name: self._finished(blocks, name, mask, reached[name]) for name, mask in masks.items()}
 
     def _started(self, blocks: Blocks, *, seed: int, random: bool) -> dict[str, Tensor]:
-        whole, x = blocks.whole.arguments, blocks.features
+        whole, width = blocks.whole.arguments, blocks.whole.arguments.x.shape[1]
         generator = torch.Generator().manual_seed(seed)
         shapes: dict[str, tuple[int, ...]] = {}
         if self.nodes != "none":
-            rows = blocks.count if self.nodes == "feature" else len(x)
-            shapes["nodes"] = (rows, 1 if self.nodes == "node" else x.shape[1])
+            rows = blocks.count if self.nodes == "feature" else len(blocks.union.node)
+            shapes["nodes"] = (rows, 1 if self.nodes == "node" else width)
         if self.edges:
             shapes["edges"] = (blocks.edges if self.tie else len(blocks.edge_of_arc),)
         if self.edge_types:
             shapes["edge_types"] = (blocks.count, blocks.types)
         if not random:
-            return {name: x.new_zeros(shape) for name, shape in shapes.items()}
+            return {name: blocks.ones(1).new_zeros(shape) for name, shape in shapes.items()}
         # Drawn for the whole graph and sliced, as PyG does: a target gets the same start, whoever its neighbours are.
         drawn: dict[str, Tensor] = {}
         node = torch.from_numpy(blocks.union.node)
         if self.nodes == "feature":
-            drawn["nodes"] = (torch.randn(1, x.shape[1], generator=generator) * 0.1).expand(blocks.count, -1)
+            drawn["nodes"] = (torch.randn(1, width, generator=generator) * 0.1).expand(blocks.count, -1)
         elif self.nodes != "none":
             drawn["nodes"] = (torch.randn(whole.nodes, shapes["nodes"][1], generator=generator) * 0.1)[node]
         if self.edges:
@@ -145,7 +150,7 @@ class GNNExplainer:
             drawn["edges"] = arcs[_first_arc(whole.edge_of.cpu())[chosen] if self.tie else chosen]
         if self.edge_types:
             drawn["edge_types"] = (torch.randn(1, blocks.types, generator=generator) * 0.1).expand(blocks.count, -1)
-        return {name: value.to(x).clone() for name, value in drawn.items()}
+        return {name: value.to(blocks.ones(0)).clone() for name, value in drawn.items()}
 
     def _masked(self, blocks: Blocks, masks: dict[str, Tensor]) -> Tensor:
         features = arcs = None
