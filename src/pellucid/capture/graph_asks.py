@@ -4,7 +4,7 @@ A block is what one target can see: the exact neighbourhood of a node or of an e
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 from pellucid.capture import passes
 from pellucid.capture.graph_engine import GraphRun, WholePass
 from pellucid.capture.unions import Union, neighbourhoods, whole_graphs
+from pellucid.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,6 +42,7 @@ class GraphParts:
         edges: (edges,), an undirected edge once; or None.
         features: (blocks, features): the same for all nodes of a block; or None.
         edge_types: (blocks, types), or None.
+        edge_features: (blocks, edge features), or None.
         checks: Measured numbers per block, by name, each (blocks,).
         notes: Sentences per block that a reader must know.
     """
@@ -49,6 +51,7 @@ class GraphParts:
     edges: Tensor | None = None
     features: Tensor | None = None
     edge_types: Tensor | None = None
+    edge_features: Tensor | None = None
     checks: Mapping[str, Tensor] = field(default_factory=dict)
     notes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
@@ -121,7 +124,12 @@ class Blocks:
         return (logits * self.weights).sum(1)
 
     def logits(
-        self, *, features: Tensor | None = None, edges: Tensor | None = None, arcs: Tensor | None = None
+        self,
+        *,
+        features: Tensor | None = None,
+        edges: Tensor | None = None,
+        arcs: Tensor | None = None,
+        attributes: Tensor | None = None,
     ) -> Tensor:
         """Logits of the blocks' targets, (blocks, classes).
 
@@ -129,8 +137,10 @@ class Blocks:
             features: Other features, (nodes, features).
             edges: A factor for the messages along each edge, in both directions, (edges,).
             arcs: A factor for the messages along each arc, (arcs,), instead.
+            attributes: Other edge features, (arcs, features).
         """
-        return self.run.logits(features=features, mask=edges[self.edge_of_arc] if edges is not None else arcs)
+        mask = edges[self.edge_of_arc] if edges is not None else arcs
+        return self.run.logits(features=features, mask=mask, attributes=attributes)
 
     def copies(self, blocks: Sequence[int]) -> "Blocks":
         """Copies of some blocks side by side, each as often as it is named; nodes and edges keep their order."""
@@ -190,6 +200,10 @@ def union_of(whole: WholePass, aims: Sequence[Aim], *, further: int = 0) -> Unio
         chosen = np.array([aim.graph for aim in aims])
         return whole_graphs(arcs, membership=arguments.batch.cpu().numpy(), chosen=chosen)
     targets = np.array([aim.nodes for aim in aims], dtype=np.int64)
+    if whole.coupled:
+        one = np.zeros(arguments.nodes, dtype=np.int64)
+        everything = whole_graphs(arcs, membership=one, chosen=np.zeros(len(aims), dtype=np.int64))
+        return replace(everything, target=targets + np.arange(len(aims))[:, None] * arguments.nodes)
     return neighbourhoods(arcs, nodes=arguments.nodes, targets=targets, depth=whole.depth + further)
 
 
@@ -218,3 +232,44 @@ def chunks(costs: npt.NDArray[np.int64], *, most: int) -> Iterator[tuple[int, in
         total += cost + 1
     if len(costs) > start:
         yield start, len(costs)
+
+
+_SAMPLED = 4
+
+
+def settled(whole: WholePass) -> WholePass:
+    """The pass, with a block the whole graph where a cut-out neighbourhood turns out to give another answer.
+
+    That is so where a layer normalises over all nodes (PairNorm, GraphNorm): then every node depends on every other.
+
+    Raises:
+        ModelError: Even the whole graph gives another answer than before: the model draws random numbers.
+    """
+    if whole.rows != "nodes":
+        return whole
+    count = whole.arguments.nodes
+    chosen = sorted({round(place * (count - 1) / _SAMPLED) for place in range(_SAMPLED + 1)})
+    # Those with the most arcs see the most.
+    chosen = sorted({*chosen, int(torch.bincount(whole.arguments.edge_index[1], minlength=count).argmax())})
+    if _agrees(whole, chosen):
+        return whole
+    whole = replace(whole, coupled=True)
+    if _agrees(whole, chosen[:1]):
+        return whole
+    raise ModelError(
+        "the model gives another answer to the same graph when it is asked again; make it deterministic, e.g. without "
+        "random numbers in its forward."
+    )
+
+
+def _agrees(whole: WholePass, nodes: Sequence[int]) -> bool:
+    nothing = whole.answer.logits.new_zeros(whole.answer.logits.shape[1])
+    for piece in [[node] for node in nodes] if whole.alone else [list(nodes)]:
+        union = union_of(whole, [Aim(nodes=(node,), graph=0, weights=nothing) for node in piece])
+        with GraphRun(whole, union) as run, torch.no_grad():
+            found = run.logits()
+        expected = whole.answer.logits[piece]
+        scale = 1 + float(expected.abs().max())
+        if not bool(((found - expected).abs() <= 1e-4 * scale).all()):
+            return False
+    return True

@@ -52,6 +52,8 @@ class WholePass:
         depth: How many layers one after the other pass messages on the way to the answer.
         rows: What a row of the answer is about.
         seconds: How long it took.
+        coupled: Whether every node depends on all others, as where features are normalised over the graph; then a block
+            is the whole graph.
     """
 
     module: nn.Module
@@ -63,11 +65,12 @@ class WholePass:
     depth: int
     rows: Rows
     seconds: float
+    coupled: bool = False
 
     @property
     def alone(self) -> bool:
-        """Whether the model takes all nodes for one graph, so that blocks cannot lie side by side."""
-        return self.rows == "graphs" and not {"batch", "data"} & set(meanings(self.module).values())
+        """Whether blocks cannot lie side by side: the model takes all nodes for one graph, or couples them all."""
+        return self.coupled or (self.rows == "graphs" and not {"batch", "data"} & set(meanings(self.module).values()))
 
 
 def whole_pass(module: nn.Module, arguments: GraphArguments) -> WholePass:
@@ -82,9 +85,11 @@ def whole_pass(module: nn.Module, arguments: GraphArguments) -> WholePass:
     with undisturbed(module) as weights, torch.enable_grad(), noted_routes(module) as routes, ExitStack() as undo:
         recorder = Recorder(module, before_write=weights.before_write)
         _note_spans(module, recorder, spans, undo)
+        # What depends on features of nodes or edges is known by its derivative.
         x = arguments.x.detach()
         x = x if x.is_sparse else x.clone().requires_grad_(True)
-        output = passes.forward_graph(module, arguments.with_features(x), recorder)
+        attributes = None if arguments.edge_attr is None else arguments.edge_attr.detach().clone().requires_grad_(True)
+        output = passes.forward_graph(module, replace(arguments, x=x, edge_attr=attributes), recorder)
         rows = len(output) if isinstance(output, Tensor) and output.dim() else 0
         answer = read_answer(recorder, output, items=rows)
     return WholePass(
@@ -193,6 +198,11 @@ class GraphRun:
         return self._dense
 
     @property
+    def attributes(self) -> Tensor | None:
+        """The edge features as the model gets them, (arcs, features); of edge types one column each."""
+        return self._arguments.edge_attr
+
+    @property
     def given_features(self) -> Tensor:
         """The same as they are, dense or sparse."""
         return self._arguments.x
@@ -206,14 +216,18 @@ class GraphRun:
         self._undo.close()
         self._known.clear()
 
-    def logits(self, *, features: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+    def logits(
+        self, *, features: Tensor | None = None, mask: Tensor | None = None, attributes: Tensor | None = None
+    ) -> Tensor:
         """The logits of each block's target, (blocks, classes); differentiable in what is given.
 
         Args:
             features: Other features of the union's nodes, (nodes, features); None for their own.
             mask: A factor for the messages along each arc of the union, (arcs,); None for none.
+            attributes: Other edge features, (arcs, features); None for their own.
         """
         arguments = self._arguments if features is None else self._arguments.with_features(features)
+        arguments = arguments if attributes is None else replace(arguments, edge_attr=attributes)
         fixed = self._arguments.x if features is None else None
         with self._steering.passing(mask), _Watch(fixed, self._known) as watch:
             output = passes.run_graph(self._whole.module, arguments)

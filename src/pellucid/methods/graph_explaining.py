@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pellucid.capture.graph_asks import Aim, Blocks, GraphMethod, GraphParts, chunks, costs_of
+from pellucid.capture.graph_asks import Aim, Blocks, GraphMethod, GraphParts, chunks, costs_of, settled
 from pellucid.capture.graph_engine import WholePass, whole_pass
 from pellucid.errors import NotFiniteError
 from pellucid.inputs.graph import Graph
@@ -25,6 +25,7 @@ from pellucid.models.model import Model
 
 ARCS = 30_000
 """Most arcs of the blocks that are explained at once: what fits into a processor's cache is fastest."""
+_PARTS = ("nodes", "edges", "features", "edge_types", "edge_features")
 TARGETS = 256
 """Most blocks that are explained at once."""
 
@@ -71,6 +72,7 @@ def explain_graphs(
     for batch in batches:
         whole = whole_pass(model.module, arguments if len(batch) == len(graphs) else arguments_of(model.module, batch))
         _check_finite(whole)
+        whole = settled(whole)
         wanted = [_wanted(model, whole, each, targets) for each in _subjects(batch)]
         total += sum(map(len, wanted)) * len(methods) * (len(batches) if made == 0 and len(batches) > 1 else 1)
         for subject, mine in zip(_subjects(batch), wanted, strict=True):
@@ -196,7 +198,7 @@ def _finished(
     graph, scores = subject.graph, blocks.score(logits).tolist()
     nodes = _ranges(blocks.union.block, blocks.count)
     edges = _ranges(blocks.block_of_edge.cpu().numpy(), blocks.count)
-    arrays = {name: _array(getattr(parts, name)) for name in ("nodes", "edges", "features", "edge_types")}
+    arrays = {name: _array(getattr(parts, name)) for name in _PARTS}
     checks = {name: _array(values) for name, values in parts.checks.items()}
     plain = _array(logits)
     assert plain is not None

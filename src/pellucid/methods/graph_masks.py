@@ -36,6 +36,7 @@ class GNNExplainer:
         nodes: What else gets one: `none`; `node`: one value a node; `feature`: one a feature, the same for all nodes;
             `node-feature`: one for each value.
         edge_types: Whether each edge type gets one, which multiplies that of its edges.
+        edge_features: Whether each edge feature gets one, the same for all edges; for models that take edge features.
         tie: Whether the two directions of an undirected edge share one value. Without, the value of an edge is the mean
             of both.
         edge_size: Weight of the sum of the edge mask.
@@ -55,6 +56,7 @@ class GNNExplainer:
     edges: bool = True
     nodes: str = "none"
     edge_types: bool = False
+    edge_features: bool = False
     tie: bool = True
     edge_size: float = 0.005
     edge_entropy: float = 1.0
@@ -73,8 +75,9 @@ class GNNExplainer:
         for name, words in _WORDS.items():
             if getattr(self, name) not in words:
                 raise SettingError(name, given=getattr(self, name), expected=" or ".join(words))
-        if not (self.edges or self.edge_types or self.nodes != "none"):
-            raise SettingError("edges", given=False, expected="at least one mask: edges, edge_types or nodes")
+        if not (self.edges or self.edge_types or self.edge_features or self.nodes != "none"):
+            expected = "at least one mask: edges, nodes, edge_types or edge_features"
+            raise SettingError("edges", given=False, expected=expected)
 
     @property
     def needs_features(self) -> bool:
@@ -85,6 +88,8 @@ class GNNExplainer:
         """The masks of every block, learnt at once; what is outside a mask's reach has a slope of 0 and stays."""
         if self.edge_types and blocks.edge_types is None:
             raise MethodError("edge_types=true needs a graph whose edges have types; this one has none.")
+        if self.edge_features and blocks.run.attributes is None:
+            raise MethodError("edge_features=true needs a graph whose edges have features or types; this one has none.")
         with torch.no_grad():
             plain = blocks.logits()
         runs = [self._learnt(blocks, plain, seed=seed + run, first=run == 0) for run in range(self.restarts)]
@@ -100,6 +105,7 @@ class GNNExplainer:
             features=nodes if self.nodes == "feature" else None,
             edges=per_edge,
             edge_types=mean.get("edge_types"),
+            edge_features=mean.get("edge_features"),
             checks=checks,
         )
 
@@ -133,6 +139,8 @@ class GNNExplainer:
             shapes["edges"] = (blocks.edges if self.tie else len(blocks.edge_of_arc),)
         if self.edge_types:
             shapes["edge_types"] = (blocks.count, blocks.types)
+        if self.edge_features and blocks.run.attributes is not None:
+            shapes["edge_features"] = (blocks.count, blocks.run.attributes.shape[1])
         if not random:
             return {name: blocks.ones(1).new_zeros(shape) for name, shape in shapes.items()}
         # Drawn for the whole graph and sliced, as PyG does: a target gets the same start, whoever its neighbours are.
@@ -148,8 +156,9 @@ class GNNExplainer:
             # The first arc of an edge is the edge itself.
             chosen = torch.from_numpy(blocks.edge) if self.tie else torch.from_numpy(blocks.union.arc)
             drawn["edges"] = arcs[_first_arc(whole.edge_of.cpu())[chosen] if self.tie else chosen]
-        if self.edge_types:
-            drawn["edge_types"] = (torch.randn(1, blocks.types, generator=generator) * 0.1).expand(blocks.count, -1)
+        for name in ("edge_types", "edge_features"):
+            if name in shapes:
+                drawn[name] = (torch.randn(1, shapes[name][1], generator=generator) * 0.1).expand(blocks.count, -1)
         return {name: value.to(blocks.ones(0)).clone() for name, value in drawn.items()}
 
     def _masked(self, blocks: Blocks, masks: dict[str, Tensor]) -> Tensor:
@@ -164,6 +173,10 @@ class GNNExplainer:
             assert blocks.edge_types is not None
             by_edge = masks["edge_types"].sigmoid()[blocks.block_of_edge, blocks.edge_types][blocks.edge_of_arc]
             arcs = by_edge if arcs is None else arcs * by_edge
+        attributes = blocks.run.attributes
+        if "edge_features" in masks and attributes is not None:
+            shown = masks["edge_features"].sigmoid()[blocks.block_of_edge[blocks.edge_of_arc]]
+            return blocks.logits(features=features, arcs=arcs, attributes=attributes * shown)
         return blocks.logits(features=features, arcs=arcs)
 
     @staticmethod
