@@ -63,7 +63,7 @@ class Reading:
         PyG's `unfaithfulness` documents this direction and computes KL(masked ‖ original).
 
         Reference:
-            Agarwal et al., Evaluating Explainability for Graph Neural Networks, Scientific Data 2023, eq. 2.
+            Agarwal et al., Evaluating Explainability for Graph Neural Networks, Scientific Data 2023.
         """
         if self.kind == "value":
             return torch.full((len(original),), math.nan, dtype=torch.float64, device=original.device)

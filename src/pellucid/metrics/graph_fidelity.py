@@ -44,8 +44,8 @@ class GraphFidelity:
         places: (explanations,): how many edges or nodes each could name.
 
     Reference:
-        Amara et al., GraphFramEx, LoG 2022, section 3.2; Yuan et al., Explainability in Graph Neural Networks, TPAMI
-        2023, eq. 10 and 12, whose signed differences `plus` and `minus` are.
+        Amara et al., GraphFramEx, LoG 2022; Yuan et al., Explainability in Graph Neural Networks: A Taxonomic Survey,
+        TPAMI 2023, whose signed differences `plus` and `minus` are.
     """
 
     of: str
@@ -82,7 +82,7 @@ class GraphFidelity:
         """The harmonic mean of mean fidelity+ and 1 − mean fidelity−, by accuracy, 0 to 1; NaN for outputs.
 
         Reference:
-            Amara et al., GraphFramEx, LoG 2022, eq. 5, with equal weights.
+            Amara et al., GraphFramEx, LoG 2022, the characterisation score with equal weights.
         """
         plus, kept = self.mean("accuracy_plus"), 1 - self.mean("accuracy_minus")
         return 0.0 if plus == 0 or kept == 0 else 2 / (1 / plus + 1 / kept)
