@@ -166,8 +166,9 @@ def _orders(mine: Matched, of: Of, by: str, orders: int, seed: int) -> list[npt.
     """The order of the explanation, then those of chance."""
     values = values_of(mine.explanation, of=of, by=by)
     values = values if of == "edges" else values[mine.free]
-    # Drawn anew for each explanation, so that it does not matter in whose company it is measured.
-    rng = np.random.default_rng([seed, 1])
+    # Drawn for each target by itself, so that it does not matter in whose company it is measured.
+    target = [int(mine.graph.digest[:15], 16), *mine.explanation.target.nodes]
+    rng = np.random.default_rng([seed, *target])
     return [ordered(values, seed=seed), *(rng.permutation(len(values)) for _ in range(orders))]
 
 
