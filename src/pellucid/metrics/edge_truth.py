@@ -5,7 +5,7 @@ The same masks can score .97 or .51 under another choice of targets and edges, s
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from pellucid.inputs.graph import Graph
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.parts import read_only
 from pellucid.metrics.graph_matching import as_list
-from pellucid.metrics.graph_selection import By, ends_of, subject_of, values_of
+from pellucid.metrics.graph_selection import By, ends_of, subject_of, values_of, word
 
 Over = Literal["all", "each"]
 Floats = npt.NDArray[np.float64]
@@ -46,10 +46,8 @@ class TruthProtocol:
     by: str = "value"
 
     def __post_init__(self) -> None:
-        if self.over not in get_args(Over):
-            raise SettingError("over", given=self.over, expected="'all' or 'each'")
-        if self.by not in get_args(By):
-            raise SettingError("by", given=self.by, expected="'value' or 'magnitude'")
+        word("over", self.over, Over)
+        word("by", self.by, By)
         if self.hops is not None and (isinstance(self.hops, bool) or not isinstance(self.hops, int) or self.hops < 1):
             raise SettingError("hops", given=self.hops, expected="None or a whole number, 1 or more")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from pellucid.methods.explanation import Explanation
 from pellucid.methods.parts import read_only
 from pellucid.metrics.graph_answers import Reading
 from pellucid.metrics.graph_matching import Matched, as_list, matched
-from pellucid.metrics.graph_selection import Selection, ordered, values_of
+from pellucid.metrics.graph_selection import Selection, ordered, values_of, word
 from pellucid.models.model import Model
 
 Direction = Literal["keep", "remove"]
@@ -100,9 +100,9 @@ def graph_curves(
     *,
     model: Model | nn.Module | str,
     input: Any,
-    of: Of = "edges",
-    removal: Removal = "delete",
-    direction: Direction = "keep",
+    of: str = "edges",
+    removal: str = "delete",
+    direction: str = "keep",
     shares: Sequence[float] = SHARES,
     by: str = "value",
     orders: int = 20,
@@ -130,9 +130,8 @@ def graph_curves(
         raise SettingError("shares", given=shares, expected="two or more ascending numbers from 0 to 1")
     if isinstance(orders, bool) or not isinstance(orders, int) or orders < 1:
         raise SettingError("orders", given=orders, expected="a whole number, 1 or more", hint="20 is usual")
-    for name, given, words in (("of", of, Of), ("removal", removal, Removal), ("direction", direction, Direction)):
-        if given not in get_args(words):
-            raise SettingError(name, given=given, expected=" or ".join(map(repr, get_args(words))))
+    of, removal = word("of", of, Of), word("removal", removal, Removal)
+    direction = word("direction", direction, Direction)
     choices = [Selection(share=float(share), by=by) for share in points]
     several = as_list(explanations)
     table = np.zeros((1 + orders, len(several), len(points)))

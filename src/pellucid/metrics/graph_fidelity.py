@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from pellucid.methods.explanation import Explanation
 from pellucid.methods.parts import read_only
 from pellucid.metrics.graph_answers import Reading
 from pellucid.metrics.graph_matching import Matched, as_list, matched
-from pellucid.metrics.graph_selection import Selection, ordered, values_of
+from pellucid.metrics.graph_selection import Selection, ordered, values_of, word
 from pellucid.models.model import Model
 
 About = Literal["model", "phenomenon"]
@@ -112,10 +112,10 @@ def evaluate_graph(
     *,
     model: Model | nn.Module | str,
     input: Any,
-    of: Of = "edges",
-    removal: Removal = "delete",
+    of: str = "edges",
+    removal: str = "delete",
     select: Selection | None = None,
-    about: About = "model",
+    about: str = "model",
     seed: int = 0,
 ) -> GraphFidelity:
     """Measure how true explanations of graphs are, by asking the model without, and with only, what they name.
@@ -141,9 +141,7 @@ def evaluate_graph(
         SettingError: An explanation is about another model or graph, has no values for this, or a word is unknown.
     """
     select = Selection(share=0.2) if select is None else select
-    for name, given, words in (("of", of, Of), ("removal", removal, Removal), ("about", about, About)):
-        if given not in get_args(words):
-            raise SettingError(name, given=given, expected=" or ".join(map(repr, get_args(words))))
+    of, removal, about = word("of", of, Of), word("removal", removal, Removal), word("about", about, About)
     if select.soft and (removal != "silence" or of != "edges"):
         raise SettingError(
             "select",

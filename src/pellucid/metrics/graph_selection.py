@@ -1,7 +1,7 @@
 """Which edges or nodes an explanation names: their values, their order, and how many of them count."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,19 @@ from pellucid.methods.graph_subject import GraphSubject
 
 By = Literal["value", "magnitude"]
 Floats = npt.NDArray[np.float64]
+
+
+def word(name: str, given: str, words: Any) -> Any:
+    """A setting that is one of a few words.
+
+    Raises:
+        SettingError: It is none of them.
+    """
+    known = get_args(words)
+    if given not in known:
+        listed = [*map(repr, known)]
+        raise SettingError(name, given=given, expected=f"{', '.join(listed[:-1])} or {listed[-1]}")
+    return given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +52,7 @@ class Selection:
             raise SettingError("share", given=self.share, expected="0 to 1")
         if self.top is not None and self.share is not None:
             raise SettingError("top", given=self.top, expected="None where share is given", hint="give one of the two")
-        if self.by not in get_args(By):
-            raise SettingError("by", given=self.by, expected="'value' or 'magnitude'")
+        word("by", self.by, By)
 
     @property
     def soft(self) -> bool:
