@@ -5,7 +5,7 @@ are cut out with the normalised weights that they have in the whole graph, laid 
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -50,6 +50,7 @@ class WholePass:
         routes: Along which arcs each layer passed messages.
         aliases: Containers and the sites that they stand for.
         depth: How many layers one after the other pass messages on the way to the answer.
+        reach: The same for the values of each site that leads to the answer.
         rows: What a row of the answer is about.
         seconds: How long it took.
         coupled: Whether every node depends on all others, as where features are normalised over the graph; then a block
@@ -63,6 +64,7 @@ class WholePass:
     aliases: Mapping[str, str]
     routes: Mapping[str, Sequence[Route]]
     depth: int
+    reach: Mapping[str, int]
     rows: Rows
     seconds: float
     coupled: bool = False
@@ -92,6 +94,7 @@ def whole_pass(module: nn.Module, arguments: GraphArguments) -> WholePass:
         output = passes.forward_graph(module, replace(arguments, x=x, edge_attr=attributes), recorder)
         rows = len(output) if isinstance(output, Tensor) and output.dim() else 0
         answer = read_answer(recorder, output, items=rows)
+    reach = _reach(recorder, spans)
     return WholePass(
         module=module,
         arguments=arguments,
@@ -99,10 +102,24 @@ def whole_pass(module: nn.Module, arguments: GraphArguments) -> WholePass:
         sites=recorder.sites(),
         aliases=dict(recorder.aliases),
         routes=routes,
-        depth=_depth(recorder, spans),
+        depth=max((reach[name] for name in recorder.output_sites if name in reach), default=0),
+        reach=reach,
         rows=_rows(module, arguments, rows),
         seconds=time.perf_counter() - started,
     )
+
+
+def site_values(whole: WholePass, names: Collection[str]) -> dict[str, Tensor]:
+    """What some sites return for the whole graph, from one pass without gradients.
+
+    Raises:
+        SiteError: This pass does not come by a site.
+    """
+    module = whole.module
+    with undisturbed(module) as weights, uncached(module), torch.no_grad():
+        recorder = Recorder(module, wants=lambda name, *_: name in names, before_write=weights.before_write)
+        passes.forward_graph(module, whole.arguments.clone(), recorder)
+    return {name: recorder.value(name) for name in names}
 
 
 def _rows(module: nn.Module, arguments: GraphArguments, rows: int) -> Rows:
@@ -235,15 +252,20 @@ class GraphRun:
         seen = watch.before if self._whole.answer.looked_through else None
         return self._of_targets(output if seen is None else seen)
 
-    def read(self, site: str) -> tuple[Tensor, Tensor]:
+    def read(self, site: str, *, features: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The logits of each block's target and the values of a site, as parts of one autograd graph.
+
+        Args:
+            site: A site.
+            features: Other features of the union's nodes, (nodes, features); None for their own.
 
         Raises:
             SiteError: This pass does not come by the site.
         """
         module = self._whole.module
         recorder = Recorder(module, wants=lambda name, *_: name == site, live=True)
-        arguments = self._arguments.with_features(self.features.detach().clone().requires_grad_(True))
+        x = self.features.detach().clone().requires_grad_(True) if features is None else features
+        arguments = self._arguments.with_features(x)
         with self._steering.passing(None):
             output = passes.forward_graph(module, arguments, recorder)
         self.forwards += 1
@@ -343,8 +365,8 @@ def _note_spans(module: nn.Module, recorder: Recorder, spans: list[tuple[int, in
         undo.callback(parts[name].register_forward_hook(after).remove)
 
 
-def _depth(recorder: Recorder, spans: Sequence[tuple[int, int]]) -> int:
-    """The largest number of layers one after the other that pass messages on the way to the output."""
+def _reach(recorder: Recorder, spans: Sequence[tuple[int, int]]) -> dict[str, int]:
+    """For each site that leads to the output, the largest number of layers up to it that pass messages in turn."""
     inside = {number: span for span in spans for number in range(*span)}
     order = {call.name: number for number, call in enumerate(recorder.calls)}
     depth: list[int] = []
@@ -355,4 +377,8 @@ def _depth(recorder: Recorder, spans: Sequence[tuple[int, int]]) -> int:
                 same = mine is not None and inside.get(order[name]) == mine
                 found = max(found, depth[order[name]] + (mine is not None and not same))
         depth.append(found)
-    return max((depth[order[name]] for name in recorder.output_sites if name in order), default=0)
+    leads = {order[name] for name in recorder.output_sites if name in order}
+    for number in range(len(recorder.calls) - 1, -1, -1):
+        if number in leads:
+            leads |= {order[name] for name in recorder.calls[number].inputs if name in order}
+    return {call.name: depth[number] for number, call in enumerate(recorder.calls) if number in leads}
