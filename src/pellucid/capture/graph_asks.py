@@ -65,6 +65,7 @@ class Blocks:
         edge_types: The type of each edge of the whole graph, (edges,), or None.
         types: How many edge types there are.
         further: How many hops the blocks of nodes and edges reach further than the model does.
+        union: The blocks, where they have been made before.
     """
 
     def __init__(
@@ -75,10 +76,11 @@ class Blocks:
         edge_types: Tensor | None = None,
         types: int = 0,
         further: int = 0,
+        union: Union | None = None,
     ) -> None:
         self.whole, self.aims = whole, tuple(aims)
-        self._all_types, self._further = edge_types, further
-        self.union = union_of(whole, aims, further=further)
+        self._all_types = edge_types
+        self.union = union_of(whole, aims, further=further) if union is None else union
         self.run = GraphRun(whole, self.union)
         device = whole.arguments.x.device
         self.weights = torch.stack([aim.weights for aim in aims]).to(device)
@@ -149,7 +151,7 @@ class Blocks:
             [self.aims[block] for block in blocks],
             edge_types=self._all_types,
             types=self.types,
-            further=self._further,
+            union=self.union.repeated(np.array(blocks, dtype=np.int64)),
         )
 
     def node_sites(self) -> list[str]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pellucid.capture.feature_rows import select_rows, without_rows
-from pellucid.capture.graph_asks import Aim, Blocks, GraphParts, chunks, costs_of, union_of
+from pellucid.capture.graph_asks import Aim, Blocks, GraphParts, chunks, costs_of
 from pellucid.capture.graph_engine import Deleted, without
 from pellucid.capture.unions import Union
 from pellucid.errors import SettingError
@@ -91,7 +91,7 @@ class GraphOcclusion:
     @staticmethod
     def _deleted(blocks: Blocks, mine: list[int], inside: Tensor, of: Of) -> Tensor:
         aims: list[Aim] = [blocks.aims[block] for block in mine]
-        union = union_of(blocks.whole, aims, further=1)
+        union = blocks.union.repeated(np.array(mine, dtype=np.int64))
         device = inside.device
         arcs = torch.from_numpy(union.arcs).to(device)
         gone = torch.zeros(len(union.node), dtype=torch.bool, device=device)
