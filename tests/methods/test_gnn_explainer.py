@@ -13,7 +13,7 @@ from pellucid.capture.graph_asks import Aim, Blocks
 from pellucid.capture.graph_engine import whole_pass
 from pellucid.errors import MethodError
 from pellucid.inputs.graph import Graph
-from pellucid.methods.graph_masks import GNNExplainer
+from pellucid.methods.graph_masks import GNNExplainer, _Adam
 from pellucid.models.gcn import GCN
 from pellucid.models.graph_arguments import arguments_of
 
@@ -176,3 +176,15 @@ def test_edge_features_need_some() -> None:
         pellucid.explain(
             samples.node_models()["gcn"], graph, method="gnn-explainer(edge_features=true)", target="node:0"
         )
+
+
+def test_the_steps_are_those_of_torchs_adam() -> None:
+    generator = torch.Generator().manual_seed(0)
+    ours, peer = torch.zeros(50), torch.zeros(50, requires_grad=True)
+    step, optimiser = _Adam(ours, lr=0.01), torch.optim.Adam([peer], lr=0.01)
+    for _ in range(30):
+        slope = torch.randn(50, generator=generator)
+        peer.grad = slope.clone()
+        optimiser.step()
+        step(slope)
+    torch.testing.assert_close(ours, peer.detach(), atol=1e-7, rtol=1e-6)
