@@ -116,6 +116,16 @@ def test_nothing_is_left_behind(models: dict[str, nn.Module], name: str) -> None
     samples.assert_same_state(before, samples.state_of(model))
 
 
+def test_a_run_inside_of_a_run_leaves_the_outer_one_as_it_was(models: dict[str, nn.Module]) -> None:
+    whole = whole_of(models["gcn"])
+    with cut(whole, [0, 3]) as outer, torch.no_grad():
+        before = outer.logits()
+        with cut(whole, [5]) as inner:
+            inner.logits()
+        assert torch.equal(outer.logits(), before)
+    assert not any("forward" in vars(part) for part in models["gcn"].modules())
+
+
 def test_nothing_is_left_behind_after_a_raise(models: dict[str, nn.Module]) -> None:
     model = models["pyg-gat"].train()
     before = samples.state_of(model)
