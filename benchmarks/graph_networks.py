@@ -22,9 +22,7 @@ class NodeNetwork(nn.Module):
     def __init__(self, features: int, classes: int, *, hidden: int = 20) -> None:
         super().__init__()
         widths = [features, hidden, hidden, hidden]
-        self.convolutions = nn.ModuleList(
-            GraphConvolution(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.convolutions = nn.ModuleList(GraphConvolution(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
         self.activations = nn.ModuleList(nn.ReLU() for _ in range(3))
         self.classify = nn.Linear(3 * hidden, classes)
 
@@ -46,9 +44,7 @@ class GraphNetwork(nn.Module):
     def __init__(self, features: int, classes: int, *, hidden: int = 20) -> None:
         super().__init__()
         widths = [features, hidden, hidden, hidden]
-        self.convolutions = nn.ModuleList(
-            GraphConvolution(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.convolutions = nn.ModuleList(GraphConvolution(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
         self.activations = nn.ModuleList(nn.ReLU() for _ in range(3))
         self.classify = nn.Linear(2 * hidden, classes)
 
@@ -131,9 +127,11 @@ def trained_on_cora(graph: Graph, model: nn.Module, *, seed: int = 0, epochs: in
     given = arguments_of(model, [graph])
     x = given.x.to_dense() if given.x.is_sparse else given.x
     x = x / x.sum(1, keepdim=True).clamp(min=1)
-    first, *rest = [list(part.parameters()) for part in model.children()] if not isinstance(model, GCN) else [
-        list(part.parameters()) for part in model.convolutions
-    ]
+    first, *rest = (
+        [list(part.parameters()) for part in model.children()]
+        if not isinstance(model, GCN)
+        else [list(part.parameters()) for part in model.convolutions]
+    )
     optimiser = torch.optim.Adam(
         [{"params": first, "weight_decay": 5e-4}, {"params": [p for part in rest for p in part]}], lr=0.01
     )

@@ -210,7 +210,7 @@ def main() -> int:
         for name in options.only:
             if (name, seed) in known:
                 continue
-            rows += rows_of(name, pellucid.read(options.data / RACES[name].file), seed=seed)
+            rows.extend(rows_of(name, pellucid.read(options.data / RACES[name].file), seed=seed))
             if options.to is not None:
                 options.to.write_text(json.dumps(rows, indent=1) + "\n")
     rows = [row for row in rows if row["row"] in options.only]

@@ -33,9 +33,7 @@ def explained(node: int, *values: float) -> Explanation:
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=2, max_size=12))
 def test_the_area_is_the_share_of_pairs_in_order(pairs: list[tuple[int, bool]]) -> None:
     values, true = np.array([value for value, _ in pairs], dtype=float), np.array([hit for _, hit in pairs])
-    counted = [
-        1.0 if one > other else 0.5 if one == other else 0.0 for one in values[true] for other in values[~true]
-    ]
+    counted = [1.0 if one > other else 0.5 if one == other else 0.0 for one in values[true] for other in values[~true]]
     area = area_under_roc(values, true)
     assert np.isnan(area) if not counted else area == pytest.approx(np.mean(counted))
 

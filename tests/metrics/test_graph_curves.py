@@ -27,7 +27,10 @@ def test_the_ends_of_a_curve_are_the_whole_graph_and_the_bare_target(of: Any, di
     several = explained(model, "node:0", "node:3", method="occlusion")
     found = graph_curves(several, model=model, input=GRAPH, of=of, direction=direction, orders=3)
     lonely = Graph(edges=[], num_nodes=samples.NODES, features=GRAPH.features)
-    full, bare = found.explained[:, -1 if direction == "keep" else 0], found.explained[:, 0 if direction == "keep" else -1]
+    full, bare = (
+        found.explained[:, -1 if direction == "keep" else 0],
+        found.explained[:, 0 if direction == "keep" else -1],
+    )
     for number, each in enumerate(several):
         [kind] = each.target.classes
         alone = pellucid.explain(model, lonely, method="saliency", target=f"node:{each.target.nodes[0]}/class:{kind}")

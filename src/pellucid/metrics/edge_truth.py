@@ -125,9 +125,7 @@ def edge_truth_auc(
             f"{int(together.sum())} of {len(together)} edges are true; expected some that are and some that are not: "
             "choose other targets or more hops."
         )
-    return TruthScore(
-        auc=area, each=each, edges=len(together), true_edges=int(together.sum()), protocol=protocol
-    )
+    return TruthScore(auc=area, each=each, edges=len(together), true_edges=int(together.sum()), protocol=protocol)
 
 
 def area_under_roc(values: Floats, true: Bools) -> float:
