@@ -205,7 +205,7 @@ def _per_edge(mask: np.ndarray, graph: Graph, subject: GraphSubject) -> np.ndarr
     reaching = hops[arcs[1]] < 2
     total = np.bincount(edge_of[reaching], weights=mask[reaching], minlength=graph.num_edges)
     count = np.bincount(edge_of[reaching], minlength=graph.num_edges)
-    return np.asarray((total[subject.edges] / count[subject.edges]))
+    return np.asarray(total[subject.edges] / count[subject.edges])
 
 
 def main() -> int:
