@@ -1,7 +1,9 @@
 """The networks that the graph benchmarks explain, and how they are trained: small, on a processor, in seconds."""
 
 import copy
+import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +16,7 @@ from pellucid.models.graph_layers import GraphConvolution
 
 
 class NodeNetwork(nn.Module):
-    """Three convolutions of 20 channels, each vector scaled to length 1, ReLU; all three side by side, one linear layer.
+    """Three convolutions of 20 channels, vectors scaled to length 1, ReLU; all three side by side, one linear layer.
 
     The network of GNNExplainer and PGExplainer for nodes.
     """
@@ -22,9 +24,7 @@ class NodeNetwork(nn.Module):
     def __init__(self, features: int, classes: int, *, hidden: int = 20) -> None:
         super().__init__()
         widths = [features, hidden, hidden, hidden]
-        self.convolutions = nn.ModuleList(
-            GraphConvolution(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.convolutions = nn.ModuleList(GraphConvolution(a, b) for a, b in itertools.pairwise(widths))
         self.activations = nn.ModuleList(nn.ReLU() for _ in range(3))
         self.classify = nn.Linear(3 * hidden, classes)
 
@@ -46,9 +46,7 @@ class GraphNetwork(nn.Module):
     def __init__(self, features: int, classes: int, *, hidden: int = 20) -> None:
         super().__init__()
         widths = [features, hidden, hidden, hidden]
-        self.convolutions = nn.ModuleList(
-            GraphConvolution(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.convolutions = nn.ModuleList(GraphConvolution(a, b) for a, b in itertools.pairwise(widths))
         self.activations = nn.ModuleList(nn.ReLU() for _ in range(3))
         self.classify = nn.Linear(2 * hidden, classes)
 
@@ -79,7 +77,7 @@ def trained_on_nodes(graph: Graph, *, seed: int, epochs: int = 800, lr: float = 
     for epoch in range(epochs):
         logits = model.train()(x, given.edge_index)
         optimiser.zero_grad()
-        F.cross_entropy(logits[splits["train"]], labels[splits["train"]]).backward()
+        F.cross_entropy(logits[splits["train"]], labels[splits["train"]]).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
         if epoch % 20 == 19:
@@ -100,19 +98,20 @@ def trained_on_graphs(
     torch.manual_seed(seed)
     labels = torch.tensor([int(graph.label or 0) for graph in graphs])
     order = torch.randperm(len(graphs))
-    train, val, test = order.split([len(graphs) * 8 // 10, len(graphs) // 10, len(graphs) - len(graphs) * 9 // 10])
+    first, second = len(graphs) * 8 // 10, len(graphs) * 9 // 10
+    train, val, test = order[:first], order[first:second], order[second:]
     model = GraphNetwork(graphs[0].num_features, int(labels.max()) + 1)
     whole = {name: _batch(model, graphs, chosen) for name, chosen in (("val", val), ("test", test))}
     optimiser = torch.optim.Adam(model.parameters(), lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
     best, kept = -1.0, copy.deepcopy(model.state_dict())
-    parts = [_batch(model, graphs, piece) for piece in train.split(batch)]
+    parts = [_batch(model, graphs, piece) for piece in torch.split(train, batch)]
     for _ in range(epochs):
         model.train()
         for place in torch.randperm(len(parts)).tolist():
             given, chosen = parts[place]
             optimiser.zero_grad()
-            F.cross_entropy(model(given.x, given.edge_index, given.batch), labels[chosen]).backward()
+            F.cross_entropy(model(given.x, given.edge_index, given.batch), labels[chosen]).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
         schedule.step()
         reached = _accuracy(model, *whole["val"], labels)
@@ -131,16 +130,15 @@ def trained_on_cora(graph: Graph, model: nn.Module, *, seed: int = 0, epochs: in
     given = arguments_of(model, [graph])
     x = given.x.to_dense() if given.x.is_sparse else given.x
     x = x / x.sum(1, keepdim=True).clamp(min=1)
-    first, *rest = [list(part.parameters()) for part in model.children()] if not isinstance(model, GCN) else [
-        list(part.parameters()) for part in model.convolutions
-    ]
+    layers: Any = model.convolutions if isinstance(model, GCN) else list(model.children())
+    groups: list[list[Any]] = [list(layer.parameters()) for layer in layers]
     optimiser = torch.optim.Adam(
-        [{"params": first, "weight_decay": 5e-4}, {"params": [p for part in rest for p in part]}], lr=0.01
+        [{"params": groups[0], "weight_decay": 5e-4}, {"params": [p for group in groups[1:] for p in group]}], lr=0.01
     )
     for _ in range(epochs):
         optimiser.zero_grad()
         logits = model.train()(x, given.edge_index)
-        F.cross_entropy(logits[splits["train"]], labels[splits["train"]]).backward()
+        F.cross_entropy(logits[splits["train"]], labels[splits["train"]]).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     with torch.no_grad():
         right = (model.eval()(x, given.edge_index).argmax(1) == labels).float()

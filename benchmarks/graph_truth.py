@@ -157,7 +157,7 @@ def explanations(
 
 
 def explained_graphs(graphs: Sequence[Graph]) -> list[Graph]:
-    """Graphs of class 0 where that is what their true edges make (mutagens), else all that have true and other edges."""
+    """Graphs of class 0 where that is what their true edges make (mutagens), else all with true edges."""
     known = [graph for graph in graphs if graph.edge_truth is not None and graph.edge_truth.any()]
     rare = len(known) < len(graphs)
     return [graph for graph in known if not rare or graph.label == 0]
@@ -178,7 +178,7 @@ def right(found: Sequence[Explanation], graphs: Sequence[Graph]) -> float:
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
     """The table of all rows: means over seeds, with the smallest and the largest."""
     lines = [
-        "| data set | network's test accuracy | that of the targets | method | order | AUC, mean (least to most) | seeds |",
+        "| data set | test accuracy | that of the targets | method | order | AUC, mean (least to most) | seeds |",
         "|---|---|---|---|---|---|---|",
     ]
     keys = list(dict.fromkeys((row["title"], row["method"], row["by"]) for row in rows))
@@ -210,7 +210,7 @@ def main() -> int:
         for name in options.only:
             if (name, seed) in known:
                 continue
-            rows += rows_of(name, pellucid.read(options.data / RACES[name].file), seed=seed)
+            rows.extend(rows_of(name, pellucid.read(options.data / RACES[name].file), seed=seed))
             if options.to is not None:
                 options.to.write_text(json.dumps(rows, indent=1) + "\n")
     rows = [row for row in rows if row["row"] in options.only]

@@ -83,7 +83,7 @@ def test_silenced_edges_are_zeros_in_the_normalised_matrix(models: dict[str, nn.
         matrix = torch.from_numpy(GRAPH.normalised_adjacency().toarray()).float()
         one, other = torch.from_numpy(GRAPH.edges[places]).T
         matrix[one, other] = matrix[other, one] = 0
-        hidden = torch.relu(matrix @ torch.from_numpy(GRAPH.features) @ first.linear.weight.T + first.bias)
+        hidden = torch.relu(matrix @ torch.from_numpy(GRAPH.features.copy()) @ first.linear.weight.T + first.bias)
         expected = (matrix @ hidden @ second.linear.weight.T + second.bias)[3]
         torch.testing.assert_close(row, expected, atol=1e-5, rtol=0)
 

@@ -1,4 +1,4 @@
-"""Fidelity of explanations on graphs: by hand, against PyG where the two mean the same, and for every kind of target."""
+"""Fidelity of explanations on graphs: by hand, against PyG where it means the same, for every kind of target."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -51,7 +51,7 @@ def about(model: Any, graph: Any, *targets: str, method: str = "saliency") -> li
 
 
 def middle(target: str = "node:1/class:1") -> Explanation:
-    """Edge 1-2 is named for the middle of the path; its logits are (2, 5), (2, 1) without it and (2, 4) with it alone."""
+    """Edge 1-2 is named for the middle node; its logits are (2, 5), (2, 1) without it and (2, 4) with it alone."""
     return with_values(about(Sums(), PATH, target)[0], edges=[0.0, 1.0])
 
 

@@ -52,17 +52,17 @@ class GraphCurves:
     @property
     def mean(self) -> Floats:
         """(shares,): the mean over explanations."""
-        return self.explained.mean(axis=0)
+        return np.asarray(self.explained.mean(axis=0))
 
     @property
     def chance_mean(self) -> Floats:
         """(shares,): the mean over explanations and orders of chance."""
-        return self.chance.mean(axis=(0, 1))
+        return np.asarray(self.chance.mean(axis=(0, 1)))
 
     @property
     def chance_interval(self) -> Floats:
         """(2, shares): where 95 % of the orders of chance lie, each as a mean over explanations."""
-        return np.quantile(self.chance.mean(axis=1), (0.025, 0.975), axis=0)
+        return np.asarray(np.quantile(self.chance.mean(axis=1), (0.025, 0.975), axis=0))
 
     @property
     def area(self) -> float:
@@ -126,12 +126,13 @@ def graph_curves(
         SettingError: An explanation is about another model or graph, has no values for this, or a setting is wrong.
     """
     points = np.asarray(shares, dtype=np.float64)
-    if points.ndim != 1 or len(points) < 2 or not (0 <= points[0] and points[-1] <= 1 and (np.diff(points) > 0).all()):
+    if points.ndim != 1 or len(points) < 2 or not (points[0] >= 0 and points[-1] <= 1 and (np.diff(points) > 0).all()):
         raise SettingError("shares", given=shares, expected="two or more ascending numbers from 0 to 1")
     if isinstance(orders, bool) or not isinstance(orders, int) or orders < 1:
         raise SettingError("orders", given=orders, expected="a whole number, 1 or more", hint="20 is usual")
-    of, removal = word("of", of, Of), word("removal", removal, Removal)
-    direction = word("direction", direction, Direction)
+    places: Of = word("of", of, Of)
+    how: Removal = word("removal", removal, Removal)
+    way: Direction = word("direction", direction, Direction)
     choices = [Selection(share=float(share), by=by) for share in points]
     several = as_list(explanations)
     table = np.zeros((1 + orders, len(several), len(points)))
@@ -139,9 +140,9 @@ def graph_curves(
     for batch in matched(several, model=model, input=input):
         wanted: list[Remains] = []
         for mine in batch:
-            for order in _orders(mine, of, by, orders, seed):
-                wanted += _along(mine, of, order, choices, direction)
-        answers = logits_of_remains(batch[0].whole, wanted, of=of, removal=removal)
+            for order in _orders(mine, places, by, orders, seed):
+                wanted += _along(mine, places, order, choices, way)
+        answers = logits_of_remains(batch[0].whole, wanted, of=places, removal=how)
         answers = answers.reshape(len(batch), -1, answers.shape[1])
         for mine, logits in zip(batch, answers, strict=True):
             through = mine.whole.answer.looked_through

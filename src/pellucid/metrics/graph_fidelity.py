@@ -141,7 +141,9 @@ def evaluate_graph(
         SettingError: An explanation is about another model or graph, has no values for this, or a word is unknown.
     """
     select = Selection(share=0.2) if select is None else select
-    of, removal, about = word("of", of, Of), word("removal", removal, Removal), word("about", about, About)
+    places: Of = word("of", of, Of)
+    how: Removal = word("removal", removal, Removal)
+    asked: About = word("about", about, About)
     if select.soft and (removal != "silence" or of != "edges"):
         raise SettingError(
             "select",
@@ -151,17 +153,17 @@ def evaluate_graph(
         )
     several = as_list(explanations)
     table = {name: np.full(len(several), np.nan) for name in _NAMES}
-    places = np.zeros(len(several), dtype=np.int64)
+    sizes = np.zeros(len(several), dtype=np.int64)
     units = set()
     for batch in matched(several, model=model, input=input):
-        for mine, row, unit in _measured(batch, of, removal, select, about, seed):
+        for mine, row, unit in _measured(batch, places, how, select, asked, seed):
             units.add(unit)
-            places[mine.number] = len(mine.places(of))
+            sizes[mine.number] = len(mine.places(places))
             for name, value in row.items():
                 table[name][mine.number] = value
     if len(units) > 1:
         raise SettingError("explanations", given="classes and outputs", expected="one of the two", hint="split them")
-    return GraphFidelity(of=of, removal=removal, about=about, unit=units.pop(), places=places, **table)
+    return GraphFidelity(of=of, removal=removal, about=about, unit=units.pop(), places=sizes, **table)
 
 
 def _measured(
@@ -173,17 +175,18 @@ def _measured(
     full = [mine.remains(of, np.ones_like(each), elsewhere=1.0) for mine, each in zip(batch, named, strict=True)]
     less = [mine.remains(of, 1 - each, elsewhere=1.0) for mine, each in zip(batch, named, strict=True)]
     only = [mine.remains(of, each, elsewhere=0.0) for mine, each in zip(batch, named, strict=True)]
-    answers = logits_of_remains(whole, [*full, *less, *only], of=of, removal=removal).split(len(batch))
+    rows = logits_of_remains(whole, [*full, *less, *only], of=of, removal=removal)
+    answers = rows.reshape(3, len(batch), -1)
     for number, (mine, each) in enumerate(zip(batch, named, strict=True)):
         reading = Reading.of(
-            mine.explanation.target, columns=answers[0].shape[1], looked_through=whole.answer.looked_through
+            mine.explanation.target, columns=answers.shape[2], looked_through=whole.answer.looked_through
         )
-        row = _compared(mine, reading, [answer[number : number + 1] for answer in answers], about)
+        row = _compared(mine, reading, answers[:, number : number + 1], about)
         row["sparsity"] = 1 - float(each.mean()) if len(each) else 0.0
         yield mine, row, reading.unit
 
 
-def _compared(mine: Matched, reading: Reading, answers: Sequence[Tensor], about: About) -> dict[str, float]:
+def _compared(mine: Matched, reading: Reading, answers: Tensor, about: About) -> dict[str, float]:
     full, less, only = answers
     faith = float(reading.unfaithfulness(full, only))
     if about == "phenomenon":
@@ -213,7 +216,7 @@ def _named(mine: Matched, of: Of, select: Selection, seed: int) -> Floats:
     values = values_of(mine.explanation, of=of, by=select.by)
     values = values if of == "edges" else values[mine.free]
     if select.soft:
-        if len(values) and not (0 <= values.min() and values.max() <= 1):
+        if len(values) and not (values.min() >= 0 and values.max() <= 1):
             raise SettingError(
                 "select",
                 given=f"soft masks with values from {values.min():.3g} to {values.max():.3g}",
