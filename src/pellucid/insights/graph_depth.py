@@ -133,9 +133,9 @@ def layer_sites(whole: WholePass) -> list[Site]:
     for site in whole.sites:
         # A graph may have as many edges as nodes: after the last activation, rows of an answer for edges are no nodes.
         beyond = whole.rows == "edges" and site.index > last
-        if len(site.shape) == 2 and site.shape[0] == nodes and site.name in whole.reach and not beyond:
-            if site.op not in SOFTMAXES:
-                found[whole.reach[site.name]] = site
+        rows = len(site.shape) == 2 and site.shape[0] == nodes and not beyond
+        if rows and site.name in whole.reach and site.op not in SOFTMAXES:
+            found[whole.reach[site.name]] = site
     if not found:
         raise ModelError("no site of this model has a row of values for each node, so there is nothing to follow.")
     return [found[reach] for reach in sorted(found)]
