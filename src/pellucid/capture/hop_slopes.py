@@ -78,7 +78,8 @@ def _unions(whole: WholePass, nodes: npt.NDArray[np.int64]) -> Iterator[Union]:
     arcs, width = whole.arguments.edge_index.cpu().numpy(), int(whole.arguments.x.shape[1])
 
     def union(some: list[int]) -> Union:
-        targets = np.array(some, dtype=np.int64)[:, None]
+        # A model that answers for edges is asked about the edge from a node to itself.
+        targets = np.repeat(np.array(some, dtype=np.int64)[:, None], 2 if whole.rows == "edges" else 1, axis=1)
         return neighbourhoods(arcs, nodes=whole.arguments.nodes, targets=targets, depth=whole.depth)
 
     waiting: list[int] = []
