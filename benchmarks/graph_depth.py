@@ -1,9 +1,11 @@
 """Why eight layers are worse than two: GCNs of 2, 4 and 8 layers on Cora, measured along their depth.
 
-    python benchmarks/graph_depth.py [--json] [--draw FOLDER] [--layers 2 4 8] [--seeds 3] [--nodes 32]
+    python benchmarks/graph_depth.py [--json] [--draw FOLDER] [--layers 2 4 8] [--seeds 3] [--nodes 32] [--epochs 200]
 
 Each network is trained as Kipf & Welling do (16 channels, dropout 0.5, weight decay 5e-4 on the first layer, Adam at
 0.01, 200 epochs, the planetoid split); of several seeds the first is measured, and the accuracies of all are printed.
+Last comes smoothing alone: the 32 leading components of the features through layers whose W is the identity, without
+bias and ReLU, as deep as the deepest network.
 The data are looked for in `planetoid_cora` in the folder PELLUCID_DATA/graphs.
 """
 
@@ -16,20 +18,23 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 
 import pellucid
-from pellucid.insights.graph_depth_results import GraphDepth
+from pellucid.insights.graph_depth_results import GraphDepth, GraphDepthSite
+from pellucid.insights.own_features import own_of
 from pellucid.models.gcn import GCN
 from pellucid.models.graph_arguments import arguments_of
+from pellucid.models.graph_layers import GraphConvolution
 
 ROOT = Path(__file__).resolve().parents[1]
-EPOCHS = 200
 
 
 def cora() -> pellucid.Graph:
     """The citation graph, each row of features summing to 1 as Kipf & Welling have it."""
     place = Path(os.environ.get("PELLUCID_DATA", ROOT.parent / "shared" / "data")) / "graphs" / "planetoid_cora"
     graph = pellucid.read(place / "ind.cora.graph")
+    assert isinstance(graph, pellucid.Graph)
     sums = graph.features.sum(axis=1)
     features = graph.features.multiply(1 / sums.clip(min=1)[:, None]).tocsr()
     return pellucid.Graph(
@@ -38,8 +43,8 @@ def cora() -> pellucid.Graph:
     )  # fmt: skip
 
 
-def trained(graph: pellucid.Graph, *, layers: int, seed: int) -> GCN:
-    """A network after 200 epochs."""
+def trained(graph: pellucid.Graph, *, layers: int, seed: int, epochs: int) -> GCN:
+    """A network after some epochs."""
     assert graph.labels is not None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -51,12 +56,39 @@ def trained(graph: pellucid.Graph, *, layers: int, seed: int) -> GCN:
         groups = [{"params": first.parameters(), "weight_decay": 5e-4}, {"params": rest, "weight_decay": 0.0}]
         optimiser = torch.optim.Adam(groups, lr=0.01)
         network.train()
-        for _ in range(EPOCHS):
+        for _ in range(epochs):
             loss = F.cross_entropy(network(given.x, given.edge_index)[train], wanted[train])
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     return network.eval()
+
+
+class Smoothing(nn.Module):
+    """Messages alone: every W is the identity."""
+
+    def __init__(self, channels: int, layers: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(GraphConvolution(channels, channels, bias=False) for _ in range(layers))
+        for layer in self.layers:
+            nn.init.eye_(layer.linear.weight)
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        """Node features to as many, smoothed."""
+        for layer in self.layers:
+            x = layer(x, edge_index)
+        return x
+
+
+def smoothed(graph: pellucid.Graph, *, layers: int) -> GraphDepth:
+    """What is left of the leading components without any weights."""
+    own = own_of(graph, seed=0)
+    assert own is not None
+    components = pellucid.Graph(
+        edges=graph.edges, num_nodes=graph.num_nodes, features=own.values, labels=graph.labels, splits=graph.splits,
+        name="Cora's leading components",
+    )  # fmt: skip
+    return pellucid.along_graph_depth(Smoothing(own.values.shape[1], layers), components, nodes=0)
 
 
 def accuracy(network: GCN, graph: pellucid.Graph, split: str) -> float:
@@ -77,28 +109,20 @@ def rows_of(found: GraphDepth) -> list[dict[str, Any]]:
     return rows
 
 
-def pair(one: float | None, other: float | None, digits: int = 2) -> str:
-    """A number and its control, as the page has them."""
-    return " ".join("—" if v is None else f"{v:.{digits}f}" for v in (one,)) + (
-        "" if other is None else f" ({other:.{digits}f})"
-    )
+def numbers(site: GraphDepthSite) -> list[str]:
+    """What stands in the cells of a table."""
+    cells = [site.own and site.own.value, site.emerged and site.emerged.value, site.cosine]
+    shares = " ".join(f"{share.value:.2f}".removeprefix("0") for share in site.hops)
+    return [*("—" if each is None else f"{each:.2f}" for each in cells), f"{site.relative_energy:.4f}", shares]
 
 
 def printed(found: GraphDepth) -> None:
-    """The table of one network."""
+    """The table of one network, in brackets the same with random weights."""
     print("| site | own features, R² | class told | mean cosine | relative energy | slopes at hop 0, 1, 2, … |")
     print("|---|---|---|---|---|---|")
     for site, twin in zip(found.sites, found.twin, strict=True):
-        cells = [
-            site.name,
-            pair(site.own and site.own.value, twin.own and twin.own.value),
-            pair(site.emerged and site.emerged.value, twin.emerged and twin.emerged.value),
-            pair(site.cosine, twin.cosine),
-            pair(site.relative_energy, twin.relative_energy, 4),
-            " ".join(f"{share.value:.2f}" for share in site.hops)
-            + f" ({' '.join(f'{share.value:.2f}' for share in twin.hops)})",
-        ]
-        print(f"| {' | '.join(cells)} |")
+        both = zip(numbers(site), numbers(twin), strict=True)
+        print(f"| {' | '.join([site.name, *(f'{one} ({other})' for one, other in both)])} |")
 
 
 def main() -> None:
@@ -108,10 +132,11 @@ def main() -> None:
     parser.add_argument("--layers", type=int, nargs="+", default=[2, 4, 8])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--nodes", type=int, default=32, help="nodes at which slopes are taken")
+    parser.add_argument("--epochs", type=int, default=200)
     given = parser.parse_args()
     graph, results = cora(), []
     for layers in given.layers:
-        networks = [trained(graph, layers=layers, seed=seed) for seed in range(given.seeds)]
+        networks = [trained(graph, layers=layers, seed=seed, epochs=given.epochs) for seed in range(given.seeds)]
         scores = {split: [accuracy(each, graph, split) for each in networks] for split in ("train", "test")}
         started = time.perf_counter()
         found = pellucid.along_graph_depth(networks[0], graph, nodes=given.nodes)
@@ -126,6 +151,11 @@ def main() -> None:
             printed(found)
             around = " ".join(f"{count:.0f}" for count in found.around)
             print(f"\nnodes at hop 0, 1, 2, …: {around}; components hold {found.asked_share:.2f} of the variance")
+    alone = smoothed(graph, layers=max(given.layers))
+    if not given.json:
+        print(f"\nsmoothing alone, {max(given.layers)} layers\n")
+        printed(alone)
+    results.append({"smoothing alone": max(given.layers), "sites": rows_of(alone)})
     if given.json:
         print(json.dumps(results))
 

@@ -1,5 +1,6 @@
 """What a node keeps, hears and becomes, on graphs and networks whose answers are known."""
 
+import itertools
 import math
 from typing import Any
 
@@ -105,7 +106,7 @@ def test_a_complete_graph_with_means_has_one_vector_after_one_layer() -> None:
 def test_nodes_grow_alike_with_the_depth() -> None:
     found = along_graph_depth(Layers(8), ring(12), twin=False)
     energies = [site.relative_energy for site in found.sites]
-    assert all(a is not None and b is not None and a > b for a, b in zip(energies[:-1], energies[1:], strict=True))
+    assert all(a is not None and b is not None and a > b for a, b in itertools.pairwise(energies))
 
 
 @pytest.mark.parametrize("name", samples.NODE_MODELS)
@@ -322,7 +323,7 @@ def test_neighbourhoods_in_several_passes_give_the_same(monkeypatch: pytest.Monk
 def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(SettingError, match="nodes is -1, expected a whole number, 0 or more"):
         along_graph_depth(Layers(), ring(), nodes=-1)
-    with pytest.raises(ModelError, match="animals takes no graphs: .* use along_depth for networks"):
+    with pytest.raises(ModelError, match=r"animals takes no graphs: .* use along_depth for networks"):
         along_graph_depth("animals", ring())
     with pytest.raises(InputError, match="a picture was given, expected one graph"):
         along_graph_depth(Layers(), np.zeros((5, 5, 3), dtype=np.uint8))

@@ -23,7 +23,7 @@ from pellucid.figures.svg import (
     text,
 )
 
-_HIGH, _HEAD, _LEFT, _RIGHT, _NAMES, _GAP = 104, 26, 54, 128, 78, 14
+_HIGH, _HEAD, _LEFT, _RIGHT, _NAMES, _GAP = 104, 26, 54, 128, 84, 14
 _COLOURS = {"main": ACCENT, "control": SOFT}
 
 
@@ -98,7 +98,7 @@ def draw_depth_panels(
         parts.append(element("g", "".join(drawn), transform=f"translate(0 {px(top + _HEAD)})"))
         top += _HEAD + _HIGH + _GAP
     for x, name in zip(_places(len(names), width), names, strict=True):
-        short = shortened(name, room=1.35 * _NAMES, size=12)
+        short = shortened(name, room=1.5 * _NAMES, size=12)
         label = element("title", clean(name)) + text(short, x=0, y=0, anchor="end")
         parts.append(element("g", label, transform=f"translate({px(x + 4)} {px(top)}) rotate(-38)"))
     height = top + _NAMES
