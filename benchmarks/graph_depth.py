@@ -69,9 +69,10 @@ class Smoothing(nn.Module):
 
     def __init__(self, channels: int, layers: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(GraphConvolution(channels, channels, bias=False) for _ in range(layers))
-        for layer in self.layers:
+        made = [GraphConvolution(channels, channels, bias=False) for _ in range(layers)]
+        for layer in made:
             nn.init.eye_(layer.linear.weight)
+        self.layers = nn.ModuleList(made)
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         """Node features to as many, smoothed."""
