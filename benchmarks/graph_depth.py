@@ -1,6 +1,7 @@
 """Why eight layers are worse than two: GCNs of 2, 4 and 8 layers on Cora, measured along their depth.
 
-    python benchmarks/graph_depth.py [--json] [--draw FOLDER] [--layers 2 4 8] [--seeds 3] [--nodes 32] [--epochs 200]
+    python benchmarks/graph_depth.py [--json] [--draw FOLDER] [--layers 2 4 8] [--seeds 3] [--nodes 32]
+                                     [--epochs 200] [--residual]
 
 Each network is trained as Kipf & Welling do (16 channels, dropout 0.5, weight decay 5e-4 on the first layer, Adam at
 0.01, 200 epochs, the planetoid split); of several seeds the first is measured, and the accuracies of all are printed.
@@ -43,12 +44,12 @@ def cora() -> pellucid.Graph:
     )  # fmt: skip
 
 
-def trained(graph: pellucid.Graph, *, layers: int, seed: int, epochs: int) -> GCN:
+def trained(graph: pellucid.Graph, *, layers: int, seed: int, epochs: int, residual: bool) -> GCN:
     """A network after some epochs."""
     assert graph.labels is not None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = GCN(graph.num_features, int(graph.labels.max()) + 1, layers=layers)
+        network = GCN(graph.num_features, int(graph.labels.max()) + 1, layers=layers, residual=residual)
         given = arguments_of(network, [graph])
         wanted, train = torch.from_numpy(graph.labels.copy()), torch.from_numpy(graph.splits["train"].copy())
         first, *others = network.convolutions
@@ -134,10 +135,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--nodes", type=int, default=32, help="nodes at which slopes are taken")
     parser.add_argument("--epochs", type=int, default=200)
+    parser.add_argument("--residual", action="store_true", help="each layer adds its input")
     given = parser.parse_args()
     graph, results = cora(), []
     for layers in given.layers:
-        networks = [trained(graph, layers=layers, seed=seed, epochs=given.epochs) for seed in range(given.seeds)]
+        networks = [
+            trained(graph, layers=layers, seed=seed, epochs=given.epochs, residual=given.residual)
+            for seed in range(given.seeds)
+        ]
         scores = {split: [accuracy(each, graph, split) for each in networks] for split in ("train", "test")}
         started = time.perf_counter()
         found = pellucid.along_graph_depth(networks[0], graph, nodes=given.nodes)
