@@ -45,7 +45,9 @@ class HopSlopes:
     def shares(self) -> npt.NDArray[np.float64]:
         """(nodes, hops + 1): s_k as a share of the sum over k; NaN for a node that depends on nothing."""
         total = self.squares.sum(axis=1, keepdims=True)
-        return np.divide(self.squares, total, out=np.full_like(self.squares, np.nan), where=total > 0)
+        shares = np.full_like(self.squares, np.nan)
+        np.divide(self.squares, total, out=shares, where=total > 0)
+        return shares
 
 
 def hop_slopes(whole: WholePass, site: str, nodes: npt.NDArray[np.int64], *, expected: Tensor) -> HopSlopes:
@@ -76,7 +78,8 @@ def _unions(whole: WholePass, nodes: npt.NDArray[np.int64]) -> Iterator[Union]:
     arcs, width = whole.arguments.edge_index.cpu().numpy(), int(whole.arguments.x.shape[1])
 
     def union(some: list[int]) -> Union:
-        targets = np.array(some, dtype=np.int64)[:, None]
+        # A model that answers for edges is asked about the edge from a node to itself.
+        targets = np.repeat(np.array(some, dtype=np.int64)[:, None], 2 if whole.rows == "edges" else 1, axis=1)
         return neighbourhoods(arcs, nodes=whole.arguments.nodes, targets=targets, depth=whole.depth)
 
     waiting: list[int] = []
@@ -114,7 +117,8 @@ def _of_union(whole: WholePass, site: str, union: Union, reach: int, expected: T
     near = union.hops <= reach
     place = union.block[near] * (reach + 1) + union.hops[near]
     shape, size = (union.blocks, reach + 1), union.blocks * (reach + 1)
-    squares = np.bincount(place, weights=total.cpu().numpy()[near], minlength=size)
+    squares: npt.NDArray[np.float64] = np.zeros(size)
+    np.add.at(squares, place, total.cpu().numpy()[near])
     return HopSlopes(squares=squares.reshape(shape), counts=np.bincount(place, minlength=size).reshape(shape))
 
 

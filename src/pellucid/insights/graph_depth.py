@@ -33,7 +33,7 @@ from pellucid.insights.intervals import Estimate, mean_of
 from pellucid.insights.own_features import Own, own_of, read_back
 from pellucid.insights.probe import chance, probe_accuracy, usable
 from pellucid.insights.smoothing import dirichlet_energy, laplacian, mean_cosine
-from pellucid.models.graph_arguments import arguments_of, meanings
+from pellucid.models.graph_arguments import arguments_of, takes_graphs
 from pellucid.models.loading import load
 from pellucid.models.model import Model
 from pellucid.models.untrained import untrained
@@ -79,7 +79,11 @@ def along_graph_depth(
         if isinstance(given, bool) or not isinstance(given, int) or given < 0:
             raise SettingError(name, given=given, expected="a whole number, 0 or more")
     known = load(model)
-    meanings(known.module)
+    if not takes_graphs(known.module):
+        raise ModelError(
+            f"{known.name} takes no graphs: its forward has no edge_index; use along_depth for networks that take "
+            "pictures, or wrap the model in a module whose forward takes x and edge_index."
+        )
     graph = as_graph(graph)
     whole = whole_pass(known.module, arguments_of(known.module, [graph]))
     sites = layer_sites(whole)
@@ -133,9 +137,9 @@ def layer_sites(whole: WholePass) -> list[Site]:
     for site in whole.sites:
         # A graph may have as many edges as nodes: after the last activation, rows of an answer for edges are no nodes.
         beyond = whole.rows == "edges" and site.index > last
-        if len(site.shape) == 2 and site.shape[0] == nodes and site.name in whole.reach and not beyond:
-            if site.op not in SOFTMAXES:
-                found[whole.reach[site.name]] = site
+        rows = len(site.shape) == 2 and site.shape[0] == nodes and not beyond
+        if rows and site.name in whole.reach and site.op not in SOFTMAXES:
+            found[whole.reach[site.name]] = site
     if not found:
         raise ModelError("no site of this model has a row of values for each node, so there is nothing to follow.")
     return [found[reach] for reach in sorted(found)]

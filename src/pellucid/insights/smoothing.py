@@ -4,8 +4,8 @@ The mean cosine asks about all pairs of nodes. Dirichlet energy asks about linke
 
     E(H) = tr(Hᵀ Δ H) = ½ Σ_ij ã_ij ‖h_i / √d_i − h_j / √d_j‖²,    Δ = I − D^-1/2 (A + I) D^-1/2,
 
-d_i the degree with the self-loop. It is 0 where h_i = √d_i · v for all nodes of a connected part, which is what repeated
-symmetric normalisation comes to; equal vectors have energy 0 only where degrees are equal.
+d_i the degree with the self-loop. It is 0 where h_i = √d_i · v for all nodes of a connected part, which is what
+repeated symmetric normalisation comes to; equal vectors have energy 0 only where degrees are equal.
 
 Reference:
     Cai & Wang, A Note on Over-Smoothing for Graph Neural Networks, 2020, definition 3.1.
