@@ -11,7 +11,7 @@ from tests.capture.networks import Textbook
 from torch import Tensor, nn
 
 import pellucid
-from pellucid.capture import passes
+from pellucid.capture import passes, reading
 from pellucid.capture.asks import Reads
 from pellucid.capture.scores import Score
 from pellucid.errors import CapacityError, MethodError, ModelError, NotFiniteError, OutputError, TooSmallError
@@ -198,7 +198,7 @@ def first(logits: Tensor, _: object) -> list[Score]:
 
 def read(module: nn.Module, batch: Tensor, site: str) -> object:
     wanted = Reads(values=frozenset({site}), slopes=frozenset({site}))
-    return passes.read(module, batch, reads=lambda _: wanted, resolve=[first], spent=passes.Spent())
+    return reading.read(module, batch, reads=lambda _: wanted, resolve=[first], spent=passes.Spent())
 
 
 class Branches(nn.Module):

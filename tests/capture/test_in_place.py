@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import pellucid
-from pellucid.capture import passes
+from pellucid.capture import passes, reading
 from pellucid.capture.asks import Reads
 from pellucid.capture.scores import Score
 
@@ -125,10 +125,10 @@ def score_of_first_class(logits: Tensor, _: object) -> list[Score]:
     return [Score(place="logits", weights={0: 1.0})] * len(logits)
 
 
-def read(module: nn.Module, batch: Tensor, *sites: str) -> passes.Seen:
+def read(module: nn.Module, batch: Tensor, *sites: str) -> reading.Seen:
     wanted = Reads(values=frozenset(sites), slopes=frozenset(sites))
     spent = passes.Spent()
-    return passes.read(module, batch, reads=lambda _: wanted, resolve=[score_of_first_class], spent=spent)[2][0][2]
+    return reading.read(module, batch, reads=lambda _: wanted, resolve=[score_of_first_class], spent=spent)[2][0][2]
 
 
 @pytest.mark.parametrize("between", WITH_SLOPES, ids=lambda f: f.__name__)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pellucid.capture import knowledge, passes
+from pellucid.capture import knowledge, passes, reading
 from pellucid.capture.asks import Ask, Facts, Op, Parts, Passes, Probing, Reads, Variants
 from pellucid.capture.scores import Score
 from pellucid.errors import CapacityError, ModelError
@@ -47,9 +47,9 @@ def read(
     *names: str,
     resolve: Sequence[Callable[..., list[Score]]] = (best,),
     spent: passes.Spent | None = None,
-) -> list[passes.Seen]:
+) -> list[reading.Seen]:
     wanted = Reads(values=frozenset(names), slopes=frozenset(names))
-    found = passes.read(module, batch, reads=lambda _: wanted, resolve=list(resolve), spent=spent or passes.Spent())
+    found = reading.read(module, batch, reads=lambda _: wanted, resolve=list(resolve), spent=spent or passes.Spent())
     return [seen for _, _, seen in found[2]]
 
 
@@ -102,7 +102,7 @@ def test_several_targets_share_one_forward_and_have_one_backward_each() -> None:
 def test_reading_values_alone_needs_no_backward() -> None:
     net, batch, spent = Net(), torch.randn(2, 3, 5, 5), passes.Spent()
     wanted = Reads(values=frozenset({"conv"}))
-    _, _, found = passes.read(net, batch, reads=lambda _: wanted, resolve=[best], spent=spent)
+    _, _, found = reading.read(net, batch, reads=lambda _: wanted, resolve=[best], spent=spent)
     assert (spent.forwards, spent.backwards) == (2, 0)
     assert torch.equal(found[0][2].values["conv"], net.conv(batch).detach())
     assert torch.equal(found[0][1], net(batch).max(1).values.detach())
@@ -149,7 +149,7 @@ def test_a_batch_that_does_not_fit_is_halved_with_equal_results(most: int, names
 
 def passes_of(net: Net, batch: Tensor, names: Sequence[str], resolve: Callable[..., list[Score]] = best) -> tuple:
     wanted = Reads(values=frozenset(names), slopes=frozenset(names))
-    return passes.read(net, batch, reads=lambda _: wanted, resolve=[resolve], spent=passes.Spent())
+    return reading.read(net, batch, reads=lambda _: wanted, resolve=[resolve], spent=passes.Spent())
 
 
 def test_where_not_even_one_item_fits_its_size_is_told() -> None:
@@ -277,7 +277,7 @@ def test_a_model_that_goes_another_way_than_before_is_read_on_the_way_that_it_go
 
     for sign, name in ((1, "one"), (-1, "two"), (1, "one")):
         batch = sign * torch.rand(1, 3, 4, 4)
-        _, facts, found = passes.read(module, batch, reads=reads, resolve=[best], spent=passes.Spent())
+        _, facts, found = reading.read(module, batch, reads=reads, resolve=[best], spent=passes.Spent())
         assert set(found[0][2].slopes) == {name}
         assert facts.site("@1").name == name
         part = module.get_submodule(name)
@@ -320,7 +320,7 @@ def test_another_backward_rule_reaches_every_call_of_an_operation_however_it_is_
     plain = module(batch).detach()
     wanted = Reads(slopes=frozenset({"input"}))
     for _ in range(2):
-        answer, _, found = passes.read(
+        answer, _, found = reading.read(
             module, batch, reads=lambda _: wanted, resolve=[best], spent=passes.Spent(), ruling=Doubling().rule
         )
         assert torch.equal(answer.logits, plain)

@@ -1,6 +1,7 @@
 """`pellucid compare`: two pictures in one model, one picture in two, and what cannot be compared."""
 
 import json
+import re
 from pathlib import Path
 
 import PIL.Image
@@ -105,6 +106,15 @@ def test_what_makes_no_sense_is_one_line_and_leaves_nothing(
 ) -> None:
     assert message in one_line(cli("compare", *of_net(), *words), code)
     assert not [*place.glob("*.html"), *place.glob("*.json")]
+
+
+def test_a_number_is_told_as_a_number_and_what_is_not_aligned_is_not_said_to_be_equal(cli: Cli, place: Path) -> None:
+    with (place / "net.py").open("a") as file:
+        file.write("\n\ndef value():\n    torch.manual_seed(0)\n    return Net(classes=1)\n")
+    ended = cli("compare", *of_net(), "cat.png", "--with", "net.py:value")
+    assert ended.code == 0
+    assert re.search(r"B: cat\.png in Net: the answer is [−0-9.]+\n", ended.err)
+    assert "they differ at no aligned site" in ended.err
 
 
 def test_foreign_code_needs_trust_in_the_second_model_as_well(cli: Cli) -> None:

@@ -118,6 +118,12 @@ def test_pictures_of_one_name_from_two_folders_do_not_overwrite_each_other(cli: 
         (("--method", "integrated-gradients(steps=0)"), "steps is 0, expected a whole number, 1 or more"),
         (("--lang", "fr"), "'fr' is not one of 'en', 'ko'"),
         (("--png", "why.jpg"), "--png is 'why.jpg', expected a name that ends in .png"),
+        (("--seed", "-1"), "Invalid value for '--seed'"),
+        (("--seed", "4294967296"), "Invalid value for '--seed'"),
+        (
+            ("--probe", "drawings"),
+            "--probe is 'drawings', expected a page or a bundle to put it in; say -o or --bundle.",
+        ),
     ],
 )
 def test_a_wrong_word_ends_with_2_and_leaves_nothing(
@@ -129,6 +135,15 @@ def test_a_wrong_word_ends_with_2_and_leaves_nothing(
     assert len(ended.errors) == 1
     assert message in ended.errors[0]
     assert [each for each in sorted(place.iterdir()) if each.name != "__pycache__"] == before
+
+
+def test_too_few_pictures_to_probe_are_told_the_option_that_helps(cli: Cli, place: Path) -> None:
+    (place / "few").mkdir()
+    (place / "few" / "cat.png").write_bytes((place / "cat.png").read_bytes())
+    ended = cli("explain", *of_net(), "cat.png", "--probe", "few", "-o", "why.html")
+    assert ended.code == 1
+    assert ended.errors[0].endswith("; give a larger folder, or say --probe drawings.")
+    assert not (place / "why.html").exists()
 
 
 def test_a_wrong_word_stops_several_pictures_at_once(cli: Cli) -> None:

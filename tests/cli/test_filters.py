@@ -83,6 +83,8 @@ def test_nothing_is_reported_when_every_picture_fails(cli: Cli, place: Path) -> 
     (place / "broken.png").write_bytes(b"no picture")
     ended = cli("filters", "animals", "broken.png", "missing.png")
     assert (ended.code, ended.out) == (1, "")
+    assert "all 2 pictures failed" in ended.err
+    assert cli("filters", "animals", "missing.png").err.count("\n") == 1
     assert not (place / "animals-filters.png").exists()
 
 
@@ -117,10 +119,14 @@ def test_a_site_and_channels_choose_what_is_drawn(cli: Cli) -> None:
         (("-o", "maps.jpg"), "expected a name that ends in .png"),
         (("--most", "0"), "--most is 0, expected 1 or more"),
         (("--scale", "map"), "'map' is not one of 'filter', 'shared'"),
+        (("--seed", "-1"), "Invalid value for '--seed'"),
     ],
 )
-def test_what_makes_no_sense_is_usage_and_says_what_would(cli: Cli, words: tuple[str, ...], message: str) -> None:
-    ended = cli("filters", *of_net(), *words)
+def test_what_makes_no_sense_is_said_before_anything_is_inspected(
+    cli: Cli, words: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pellucid.insights.filters.inspect_filters", lambda *_, **__: pytest.fail("it was inspected"))
+    ended = cli("filters", *of_net(), "cat.png", *words)
     assert ended.code == 2
     assert message in ended.errors[0]
 

@@ -114,6 +114,7 @@ def test_what_is_written_as_json_reads_back_equal(graph: Graph) -> None:
         ({"splits": {"train": [7]}}, "split 'train' holds more than node numbers from 0 to 4"),
         ({"features": {"shape": [5, 2]}}, "sparse features have no 'indptr'"),
         ({"features": {"shape": [5, 2], "indptr": [0] * 6, "indices": [9], "values": [1]}}, "parts do not fit"),
+        ({"features": {"shape": [5, 2], "indptr": [0.5], "indices": [], "values": []}}, "hold fractions"),
         ({"body": {"pet": {}}}, "body is 'pet'"),
         ({"body": {"molecule": {"x": 1}}}, "body cannot be read"),
         ({"label": "x"}, "label is 'x', expected a number"),

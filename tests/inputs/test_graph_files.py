@@ -21,6 +21,7 @@ from pellucid.errors import InputError, SettingError
 from pellucid.inputs.graph import BOND_TYPES, Graph
 from pellucid.inputs.graph_set import GraphSet
 from pellucid.inputs.image import Image
+from pellucid.inputs.matlab_file import matlab_file
 from pellucid.inputs.reading import read
 
 
@@ -111,6 +112,7 @@ BAD_TABLES = [
     ("source,target\n", "has a header and no rows"),
     ("\n# nothing\n", "holds no rows"),
     ("0\n1\n", "has one column, expected two"),
+    ("name,SMILES,y\n1,CCO,1\n2,C,0\n", "holds molecules in its column 'SMILES', expected edges"),
     ("a,\nb,c\n", "line 1: an end of the edge is missing"),
     ('a,"b\nc,d\n', "has a quoted cell that does not end"),
     ("a,b\na,b,c,d,e\n", "line 2 has 5 columns"),
@@ -165,6 +167,9 @@ def test_objects_of_other_libraries_and_graphs_themselves() -> None:
     assert read(ours) is ours
     many = GraphSet(graphs=(ours,))
     assert read(many) is many
+    assert len(graphs([ours, networkx.Graph([(0, 1)])])) == 2
+    with pytest.raises(InputError, match=r"an end of edge 1 is a list, expected a number or a name \(1 such\)"):
+        read([("a", "b"), ("a", ["c"])])
     assert isinstance(read(np.zeros((4, 5, 3), np.uint8)), Image)
 
 
@@ -598,8 +603,33 @@ def test_a_damaged_matlab_file_is_one_line(tmp_path: Path, content: bytes, said:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+def test_arrays_of_matlab_are_those_that_scipy_reads(compressed: bool) -> None:
+    rng = np.random.default_rng(0)
+    given = {
+        "dense": rng.normal(size=(3, 4)),
+        "small": np.array([[1, 2, 3]], np.uint8),
+        "flat": np.arange(6, dtype=np.int32).reshape(2, 3),
+        "sparse": scipy.sparse.random(9, 5, density=0.3, format="csc", rng=rng),
+        "none": scipy.sparse.csc_matrix((3, 3)),
+        "logical": np.array([[True, False]]),
+        "name": "text",
+        "cells": np.array([[1, "a"]], dtype=object),
+        "complex": np.array([[1j]]),
+    }
+    buffer = io.BytesIO()
+    scipy.io.savemat(buffer, given, do_compression=compressed)
+    found = matlab_file(buffer.getvalue(), called="'f'")
+    other = scipy.io.loadmat(io.BytesIO(buffer.getvalue()))
+    assert set(found.others) == {"name", "cells", "complex"}
+    for name in ("dense", "small", "flat", "logical"):
+        np.testing.assert_array_equal(found.arrays[name], other[name])
+    for name in ("sparse", "none"):
+        np.testing.assert_array_equal(found.arrays[name].toarray(), other[name].toarray())
+
+
 def test_a_matlab_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pellucid.inputs.matlab.MAX_UNPACKED", 2**20)
+    monkeypatch.setattr("pellucid.inputs.matlab_file.MAX_UNPACKED", 2**20)
     with pytest.raises(InputError, match="unpacks to more than 1 MiB"):
         read(written(tmp_path, "f.mat", matlab(A=np.zeros((1000, 1000)))))
 

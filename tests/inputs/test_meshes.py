@@ -220,6 +220,7 @@ BAD = [
     (CUBE_OFF[:-20], "has 12 lines for 8 vertices and 6 faces: it is cut off"),
     (CUBE_OFF.replace("1 1 0", "1 1"), "line 6: expected the three numbers of a vertex"),
     (CUBE_OFF.replace("4 4 5 6 7", "4 4 5"), "line 13: expected how many corners a face has"),
+    (CUBE_OFF.replace("4 4 5 6 7", "4 4 5 6 99999999999999999999"), "a number of over 64 bits"),
     (CUBE_OFF.replace("8 6 12", "eight"), "no numbers of vertices and faces after 'OFF'"),
     (CUBE_OFF.replace("4 4 5 6 7", "2 4 5"), "face 1 has 2 corners, expected 3 or more"),
     (

@@ -21,6 +21,7 @@ PLAIN: list[Any] = [
     np.arange(6.0).reshape(2, 3),
     np.asfortranarray(np.arange(6).reshape(2, 3)),
     np.array(["ab", "c"]),
+    np.array([[np.ones(2), None], [{"a": np.arange(3)}, 1]], dtype=object).T,
     np.array([{"nodes": np.ones((2, 2), np.float32), "n": np.int32(3)}, None], dtype=object),
     np.float64(1.5),
     collections.defaultdict(list, {0: [1, 2]}),
@@ -34,7 +35,10 @@ PLAIN: list[Any] = [
 def test_plain_data_reads_as_pickle_reads_it(value: Any, protocol: int) -> None:
     found = load_plain(pickle.dumps(value, protocol=protocol), called="'p'")
     assert type(found) is type(value)
-    if isinstance(value, np.ndarray) and value.dtype == object:
+    if isinstance(value, np.ndarray) and value.dtype == object and value.ndim == 2:
+        assert found[0, 0].tolist() == [1, 1]
+        assert found[0, 1]["a"].tolist() == [0, 1, 2]
+    elif isinstance(value, np.ndarray) and value.dtype == object:
         np.testing.assert_array_equal(found[0]["nodes"], value[0]["nodes"])
         assert found[0]["n"] == 3
     else:
@@ -95,6 +99,12 @@ def test_a_hostile_pickle_inside_an_array_of_objects_is_refused(tmp_path: Path) 
         b"ccopy_reg\n_reconstructor\n(c__builtin__\nint\nc__builtin__\nobject\nNtR.",
         b"Pid\n.",
         b"garbage",
+        b"\x80\x02K\x01r\xff\xff\xff\x7f.",
+        b"I1\np99999999999999999999999999\n.",
+        b"I1\np999999999\n.",
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR.",
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR"
+        b"(I1\n(I9\ntcnumpy\ndtype\n(S'O8'\nI0\nI1\ntRI00\n(ltb.",
     ],
 )
 def test_a_damaged_or_forged_pickle_is_one_line(content: bytes) -> None:

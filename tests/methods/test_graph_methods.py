@@ -133,6 +133,30 @@ def test_a_featureless_graph_is_explained_by_its_identity_matrix(method: str) ->
     assert all(np.isfinite(part.values).all() for part in why.parts)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_model_that_couples_all_nodes_is_explained_on_the_whole_graph(method: str) -> None:
+    torch.manual_seed(0)
+    why = pellucid.explain(samples.Coupled(), GRAPH, method=method, target="node:3")
+    assert isinstance(why.subject, GraphSubject)
+    assert len(why.subject.nodes) == samples.NODES
+    if method == "saliency":
+        torch.manual_seed(0)
+        model = samples.Coupled().eval()
+        x = torch.from_numpy(GRAPH.features.copy()).requires_grad_(True)
+        [slope] = torch.autograd.grad(model(x, torch.from_numpy(GRAPH.arcs()[0]))[3, why.target.classes[0]], [x])
+        np.testing.assert_allclose(why.part("nodes").values, slope, atol=1e-5)
+
+
+def test_a_model_that_draws_is_refused() -> None:
+    class Noisy(nn.Module):
+        def forward(self, x: torch.Tensor, edge_index: torch.Tensor) -> torch.Tensor:
+            self.calls = getattr(self, "calls", 0) + 1
+            return x[:, :3] * self.calls
+
+    with pytest.raises(ModelError, match="gives another answer to the same graph when it is asked again"):
+        pellucid.explain(Noisy(), GRAPH, method="saliency", target="node:3")
+
+
 def test_star_means_every_node_and_every_edge(models: dict[str, nn.Module]) -> None:
     found = many(models["gcn"], [GRAPH], "saliency", "node:*")
     assert [why.target.nodes for why in found] == [(node,) for node in range(samples.NODES)]
@@ -204,11 +228,39 @@ def test_edge_types_need_types() -> None:
         pellucid.explain(GCN(8, 2), graph, method="gnn-explainer(edge_types=true)", target="node:0")
 
 
-def test_a_picture_model_does_not_take_a_graph() -> None:
-    with pytest.raises(
-        ModelError, match=r"does not take graphs: its forward has no edge_index|nobody knows what that is"
-    ):
-        pellucid.explain("animals", GRAPH, method="saliency", target="node:0")
+def test_a_picture_model_takes_no_graph_and_a_graph_model_no_picture() -> None:
+    with pytest.raises(InputError, match="a graph was given, and animals takes pictures"):
+        pellucid.explain("animals", GRAPH, method="saliency")
+    with pytest.raises(InputError, match="a picture was given, expected one graph"):
+        pellucid.explain(GCN(8, 2), np.zeros((5, 5, 3), dtype=np.uint8), method="saliency", target="node:0")
+
+
+def test_what_read_makes_a_graph_of_is_explained(tmp_path: Path) -> None:
+    path = tmp_path / "graph.json"
+    path.write_text(GRAPH.to_json())
+    model = samples.node_models()["gcn"]
+    plain = pellucid.explain(model, GRAPH, method="saliency", target="node:3")
+    for given in (path, str(path), GRAPH.to_networkx(), GRAPH.to_pyg()):
+        why = pellucid.explain(model, given, method="saliency", target="node:3")
+        np.testing.assert_allclose(why.part("nodes").values, plain.part("nodes").values, atol=1e-6)
+
+
+def test_explain_takes_one_target() -> None:
+    with pytest.raises(TargetError, match="is many targets, and explain takes one; use explain_many"):
+        pellucid.explain(samples.node_models()["gcn"], GRAPH, method="saliency", target="node:*")
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("target", ["node:5", "graph"])
+def test_every_explanation_draws_itself_before_and_after_saving(tmp_path: Path, method: str, target: str) -> None:
+    torch.manual_seed(0)
+    model = GCN(samples.FEATURES, 3, level=target.partition(":")[0])  # type: ignore[arg-type]
+    why = pellucid.explain(model, GRAPH, method=method, target=target)
+    drawn = why.draw()
+    assert drawn.legend
+    back = Explanation.load(why.save(tmp_path / "why"))
+    assert back.draw().svg == drawn.svg  # type: ignore[union-attr]
+    assert why._repr_svg_() == drawn.alone()  # type: ignore[union-attr]
 
 
 def test_weights_that_are_not_finite_are_named() -> None:

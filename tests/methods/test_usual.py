@@ -6,7 +6,7 @@ from tests.methods.nets import seeded
 from torch import Tensor, nn
 
 import pellucid
-from pellucid.capture import passes
+from pellucid.capture import reading
 from pellucid.errors import MethodError, TargetError
 from pellucid.inputs.image import Image
 from pellucid.methods.usual import explain_usual
@@ -100,13 +100,13 @@ def test_the_only_method_is_replaced_where_it_does_not_apply(image: Image) -> No
 
 def test_methods_that_apply_share_their_passes(image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    read = passes.read
+    read = reading.read
 
     def counting(*args: object, **kwargs: object) -> object:
         asked.append(kwargs["spent"])
         return read(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(passes, "read", counting)
+    monkeypatch.setattr(reading, "read", counting)
     explain_usual(model(seeded(dense)), image, methods=("grad-cam", "integrated-gradients", "saliency"))
     assert len(asked) == 1
 

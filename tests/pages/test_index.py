@@ -31,6 +31,12 @@ def test_pictures_and_models_are_counted_by_their_digests(bundle: Bundle) -> Non
     assert "One picture in 2 models." in html
 
 
+def test_a_digest_that_is_no_text_does_not_end_the_index_of_all_others(bundle: Bundle) -> None:
+    odd = {**bundle.record, "picture": {**bundle.record["picture"], "digest": ["x"]}}
+    lines = [entry(bundle, Path("a.html")), entry(Bundle(record=odd, arrays=bundle.arrays), Path("b.html"))]
+    assert "2 pictures" in render_index(lines)
+
+
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_the_index_has_no_script_and_only_its_own_style(bundle: Bundle, lang: str) -> None:
     html = render_index([entry(bundle, Path("a.html"))], left_out=[LeftOut(name="b", reason="c")], lang=lang)

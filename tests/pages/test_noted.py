@@ -178,6 +178,7 @@ def test_every_description_of_preprocessing_and_its_source_have_a_translation(gi
     assert english_in("source", given.source) == []
     note = f"nothing says how pictures are prepared for this model, so it was assumed: {given.describe()}"
     assert english_in("loading", note) == []
+    assert english_in("loading", f"prepared so: {given.describe()}") == []
 
 
 def test_a_description_keeps_its_numbers() -> None:

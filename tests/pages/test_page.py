@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,17 @@ def test_integrated_gradients_state_their_sum_and_their_gap(bundle: Bundle) -> N
     assert re.search(r"The gap of .+ is .+ % of that rise", words)
 
 
+def test_where_the_score_does_not_change_no_share_of_the_change_is_shown() -> None:
+    ours = model()
+    ours.module.last.weight.data.fill_(0.0)  # type: ignore[union-attr, operator]
+    made = make_bundle(ours, picture(), methods=("integrated-gradients",))
+    words = text_of(render(made))
+    assert "NaN" not in words
+    assert "The gap of" not in words
+    assert "so the gap is no share of a change" in words
+    assert re.search(r"No channel of \S+ speaks for ", words)
+
+
 def test_no_positive_evidence_is_said_with_the_methods_own_note() -> None:
     ours = model()
     ours.module.last.weight.data.fill_(-1.0)  # type: ignore[union-attr, operator]
@@ -141,6 +153,16 @@ def test_a_single_number_is_no_probability() -> None:
     html = render(make_bundle(model(module=one, class_names=None), picture(), methods=("saliency",), target="output:0"))
     assert "The network answers with one number." in html
     assert "log-softmax" not in html[html.index('<section id="answer"') : html.index('<section id="input"')]
+
+
+def test_the_path_to_a_number_leads_to_an_output_and_not_to_a_class() -> None:
+    parts = nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 1)
+    ours = model(module=nn.Sequential(*parts).eval())
+    made = make_bundle(replace(ours, class_names=None), picture(), methods=("saliency",))
+    for lang, output, class_ in (("en", "output 0", "class 0"), ("ko", "출력 0", "클래스 0")):
+        page = render(made, lang=lang)
+        assert class_ not in page
+        assert output in text_of(page.partition('<section id="path">')[2].partition("</section>")[0])
 
 
 def test_a_unit_can_be_explained() -> None:

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 import pellucid.pages
 from pellucid.errors import SettingError
-from pellucid.pages.words import Catalogue, decimals_for, fixed, percent, probability, sentences, shortened, visible
+from pellucid.pages.words import (
+    Catalogue,
+    abridged,
+    decimals_for,
+    fixed,
+    percent,
+    probability,
+    sentences,
+    shortened,
+    visible,
+)
 
 ROOM = Path(pellucid.pages.__file__).parent
 
@@ -73,6 +83,13 @@ def test_a_visible_text_can_be_encoded_and_keeps_its_letters(text: str) -> None:
 
 def test_what_nobody_could_see_is_named() -> None:
     assert visible("a\u202eb\x00c\ud800d\u2028") == "a[U+202E]b[U+0000]c[U+D800]d[U+2028]"
+    assert visible("a\u200eb\u200fc\u061c") == "a[U+200E]b[U+200F]c[U+061C]"
+
+
+def test_a_long_name_keeps_both_ends() -> None:
+    assert abridged("features.10.squeeze_activation", longest=22) == "features.10.sq…ivation"
+    assert abridged("features.0", longest=22) == "features.0"
+    assert abridged("a\u202eb", longest=22) == "a[U+202E]b"
 
 
 def test_emoji_and_decomposed_hangul_stay_as_they_are() -> None:

@@ -5,8 +5,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from pellucid.errors import InputError
+from pellucid.inputs.graph import Graph
+from pellucid.inputs.graph_set import GraphSet
 from pellucid.inputs.image import Image
 from pellucid.inputs.picture_reading import read_picture
+from pellucid.inputs.reading import read
 from pellucid.models.loading import load
 from pellucid.models.model import Model
 
@@ -20,6 +23,11 @@ def as_batch(model: Model | nn.Module | str, given: Any) -> tuple[Model, Tensor,
     known = load(model)
     if isinstance(given, Tensor):
         return known, _checked(given, known.module).to(known.device), ()
+    if isinstance(given, Graph | GraphSet):
+        raise InputError(
+            f"a graph was given, and {known.name} takes pictures; give it a picture, or load a model whose forward "
+            "takes x and edge_index."
+        )
     several = given if isinstance(given, list | tuple) else [given]
     if not several:
         raise InputError("an empty list of pictures was given; give one or more.")
@@ -28,6 +36,22 @@ def as_batch(model: Model | nn.Module | str, given: Any) -> tuple[Model, Tensor,
     weight = next((p for p in known.module.parameters() if p.is_floating_point()), None)
     batch = known.tensor(images)
     return known, batch if weight is None else batch.to(weight.dtype), images
+
+
+def as_graph(given: Any) -> Graph:
+    """One graph, from whatever `pellucid.read` makes one of.
+
+    Raises:
+        InputError: What was given is no graph, or is several.
+    """
+    found = read(given)
+    if isinstance(found, GraphSet) and len(found) == 1:
+        return found[0]
+    if not isinstance(found, Graph):
+        what = f"a data set of {len(found)} graphs" if isinstance(found, GraphSet) else "a picture"
+        hint = "take one of its graphs" if isinstance(found, GraphSet) else "give a graph: this model takes no pictures"
+        raise InputError(f"{what} was given, expected one graph; {hint}.")
+    return found
 
 
 def _checked(batch: Tensor, module: nn.Module) -> Tensor:

@@ -5,7 +5,7 @@ are cut out with the normalised weights that they have in the whole graph, laid 
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from pellucid.capture import passes
 from pellucid.capture.answers import Answer, read_answer
+from pellucid.capture.feature_rows import select_rows
 from pellucid.capture.messages import (
     Route,
     Steering,
@@ -49,8 +50,11 @@ class WholePass:
         routes: Along which arcs each layer passed messages.
         aliases: Containers and the sites that they stand for.
         depth: How many layers one after the other pass messages on the way to the answer.
+        reach: The same for the values of each site that leads to the answer.
         rows: What a row of the answer is about.
         seconds: How long it took.
+        coupled: Whether every node depends on all others, as where features are normalised over the graph; then a block
+            is the whole graph.
     """
 
     module: nn.Module
@@ -60,13 +64,15 @@ class WholePass:
     aliases: Mapping[str, str]
     routes: Mapping[str, Sequence[Route]]
     depth: int
+    reach: Mapping[str, int]
     rows: Rows
     seconds: float
+    coupled: bool = False
 
     @property
     def alone(self) -> bool:
-        """Whether the model takes all nodes for one graph, so that blocks cannot lie side by side."""
-        return self.rows == "graphs" and not {"batch", "data"} & set(meanings(self.module).values())
+        """Whether blocks cannot lie side by side: the model takes all nodes for one graph, or couples them all."""
+        return self.coupled or (self.rows == "graphs" and not {"batch", "data"} & set(meanings(self.module).values()))
 
 
 def whole_pass(module: nn.Module, arguments: GraphArguments) -> WholePass:
@@ -81,11 +87,14 @@ def whole_pass(module: nn.Module, arguments: GraphArguments) -> WholePass:
     with undisturbed(module) as weights, torch.enable_grad(), noted_routes(module) as routes, ExitStack() as undo:
         recorder = Recorder(module, before_write=weights.before_write)
         _note_spans(module, recorder, spans, undo)
+        # What depends on features of nodes or edges is known by its derivative.
         x = arguments.x.detach()
         x = x if x.is_sparse else x.clone().requires_grad_(True)
-        output = passes.forward_graph(module, arguments.with_features(x), recorder)
+        attributes = None if arguments.edge_attr is None else arguments.edge_attr.detach().clone().requires_grad_(True)
+        output = passes.forward_graph(module, replace(arguments, x=x, edge_attr=attributes), recorder)
         rows = len(output) if isinstance(output, Tensor) and output.dim() else 0
         answer = read_answer(recorder, output, items=rows)
+    reach = _reach(recorder, spans)
     return WholePass(
         module=module,
         arguments=arguments,
@@ -93,10 +102,24 @@ def whole_pass(module: nn.Module, arguments: GraphArguments) -> WholePass:
         sites=recorder.sites(),
         aliases=dict(recorder.aliases),
         routes=routes,
-        depth=_depth(recorder, spans),
+        depth=max((reach[name] for name in recorder.output_sites if name in reach), default=0),
+        reach=reach,
         rows=_rows(module, arguments, rows),
         seconds=time.perf_counter() - started,
     )
+
+
+def site_values(whole: WholePass, names: Collection[str]) -> dict[str, Tensor]:
+    """What some sites return for the whole graph, from one pass without gradients.
+
+    Raises:
+        SiteError: This pass does not come by a site.
+    """
+    module = whole.module
+    with undisturbed(module) as weights, uncached(module), torch.no_grad():
+        recorder = Recorder(module, wants=lambda name, *_: name in names, before_write=weights.before_write)
+        passes.forward_graph(module, whole.arguments.clone(), recorder)
+    return {name: recorder.value(name) for name in names}
 
 
 def _rows(module: nn.Module, arguments: GraphArguments, rows: int) -> Rows:
@@ -149,7 +172,7 @@ def without(whole: WholePass, union: Union, deleted: Deleted, *, features: Tenso
 
     left = replace(
         cut,
-        x=(cut.x if features is None else features)[kept],
+        x=select_rows(cut.x if features is None else features, kept.nonzero().flatten()),
         edge_index=place[cut.edge_index[:, arcs]],
         edge_weight=per_arc(cut.edge_weight),
         edge_attr=per_arc(cut.edge_attr),
@@ -180,12 +203,25 @@ class GraphRun:
         self._target = torch.from_numpy(union.target).to(whole.arguments.x.device)
         self._arguments = _cut(whole.arguments, union, pairs=self._target.T if self._rows == "edges" else None)
         self._known: dict[Any, Tensor] = {}
+        self._dense: Tensor | None = None
         self._undo = ExitStack()
         self.forwards = self.backwards = 0
 
     @property
     def features(self) -> Tensor:
-        """The features of the union's nodes, (nodes, features), dense."""
+        """The features of the union's nodes, (nodes, features), dense; made when first asked for."""
+        if self._dense is None:
+            self._dense = self._arguments.x.to_dense() if self._arguments.x.is_sparse else self._arguments.x
+        return self._dense
+
+    @property
+    def attributes(self) -> Tensor | None:
+        """The edge features as the model gets them, (arcs, features); of edge types one column each."""
+        return self._arguments.edge_attr
+
+    @property
+    def given_features(self) -> Tensor:
+        """The same as they are, dense or sparse."""
         return self._arguments.x
 
     def __enter__(self) -> "GraphRun":
@@ -197,14 +233,18 @@ class GraphRun:
         self._undo.close()
         self._known.clear()
 
-    def logits(self, *, features: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+    def logits(
+        self, *, features: Tensor | None = None, mask: Tensor | None = None, attributes: Tensor | None = None
+    ) -> Tensor:
         """The logits of each block's target, (blocks, classes); differentiable in what is given.
 
         Args:
             features: Other features of the union's nodes, (nodes, features); None for their own.
             mask: A factor for the messages along each arc of the union, (arcs,); None for none.
+            attributes: Other edge features, (arcs, features); None for their own.
         """
         arguments = self._arguments if features is None else self._arguments.with_features(features)
+        arguments = arguments if attributes is None else replace(arguments, edge_attr=attributes)
         fixed = self._arguments.x if features is None else None
         with self._steering.passing(mask), _Watch(fixed, self._known) as watch:
             output = passes.run_graph(self._whole.module, arguments)
@@ -212,15 +252,20 @@ class GraphRun:
         seen = watch.before if self._whole.answer.looked_through else None
         return self._of_targets(output if seen is None else seen)
 
-    def read(self, site: str) -> tuple[Tensor, Tensor]:
+    def read(self, site: str, *, features: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The logits of each block's target and the values of a site, as parts of one autograd graph.
+
+        Args:
+            site: A site.
+            features: Other features of the union's nodes, (nodes, features); None for their own.
 
         Raises:
             SiteError: This pass does not come by the site.
         """
         module = self._whole.module
         recorder = Recorder(module, wants=lambda name, *_: name == site, live=True)
-        arguments = self._arguments.with_features(self._arguments.x.detach().clone().requires_grad_(True))
+        x = self.features.detach().clone().requires_grad_(True) if features is None else features
+        arguments = self._arguments.with_features(x)
         with self._steering.passing(None):
             output = passes.forward_graph(module, arguments, recorder)
         self.forwards += 1
@@ -287,13 +332,12 @@ def _cut(whole: GraphArguments, union: Union, *, pairs: Tensor | None) -> GraphA
     """What belongs to the nodes and arcs of the blocks, as the arguments of a model."""
     device = whole.x.device
     nodes, arcs = torch.from_numpy(union.node).to(device), torch.from_numpy(union.arc).to(device)
-    x = whole.x.index_select(0, nodes)
 
     def per_arc(value: Tensor | None) -> Tensor | None:
         return None if value is None else value[arcs]
 
     return GraphArguments(
-        x=x.to_dense() if x.is_sparse else x,
+        x=select_rows(whole.x, nodes),
         edge_index=torch.from_numpy(union.arcs).to(device),
         edge_weight=per_arc(whole.edge_weight),
         edge_attr=per_arc(whole.edge_attr),
@@ -321,8 +365,8 @@ def _note_spans(module: nn.Module, recorder: Recorder, spans: list[tuple[int, in
         undo.callback(parts[name].register_forward_hook(after).remove)
 
 
-def _depth(recorder: Recorder, spans: Sequence[tuple[int, int]]) -> int:
-    """The largest number of layers one after the other that pass messages on the way to the output."""
+def _reach(recorder: Recorder, spans: Sequence[tuple[int, int]]) -> dict[str, int]:
+    """For each site that leads to the output, the largest number of layers up to it that pass messages in turn."""
     inside = {number: span for span in spans for number in range(*span)}
     order = {call.name: number for number, call in enumerate(recorder.calls)}
     depth: list[int] = []
@@ -333,4 +377,8 @@ def _depth(recorder: Recorder, spans: Sequence[tuple[int, int]]) -> int:
                 same = mine is not None and inside.get(order[name]) == mine
                 found = max(found, depth[order[name]] + (mine is not None and not same))
         depth.append(found)
-    return max((depth[order[name]] for name in recorder.output_sites if name in order), default=0)
+    leads = {order[name] for name in recorder.output_sites if name in order}
+    for number in range(len(recorder.calls) - 1, -1, -1):
+        if number in leads:
+            leads |= {order[name] for name in recorder.calls[number].inputs if name in order}
+    return {call.name: depth[number] for number, call in enumerate(recorder.calls) if number in leads}

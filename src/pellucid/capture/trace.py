@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from pellucid import archive
 from pellucid.capture import knowledge, passes
-from pellucid.capture.batches import as_batch
+from pellucid.capture.batches import as_batch, as_graph
 from pellucid.capture.saving import array_of, row_of, site_of, tensor_of, word_of
 from pellucid.capture.sites import Site, select_all, select_one
 from pellucid.errors import ArchiveError, CapacityError, SettingError
+from pellucid.models.graph_arguments import takes_graphs
+from pellucid.models.loading import load
 from pellucid.models.model import Model
 
 Keep = Literal["values", "statistics", "full"]
@@ -101,6 +103,11 @@ class Trace:
         Returns:
             The path of the JSON file.
         """
+        record, arrays = self.to_record()
+        return archive.write(path, kind="trace", record=record, arrays=arrays)
+
+    def to_record(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """As JSON types, and the arrays that belong to them."""
         arrays = {f"site {s.index}": array_of(s.values) for s in self.sites if s.values is not None}
         if self.output is not None:
             arrays["output"] = array_of(self.output)
@@ -114,7 +121,7 @@ class Trace:
             "keep": self.keep,
             "seconds": self.seconds,
         }
-        return archive.write(path, kind="trace", record=record, arrays=arrays)
+        return record, arrays
 
     @classmethod
     def load(cls, path: str | Path) -> "Trace":
@@ -124,21 +131,29 @@ class Trace:
             ArchiveError: The files are missing, damaged or no trace.
         """
         record, arrays = archive.read(path, kind="trace")
+        kind: type[Trace] = Trace
+        if "graph" in record:
+            from pellucid.capture.graph_trace import GraphTrace
+
+            kind = GraphTrace
         try:
-            sites = tuple(site_of(row, arrays.get(f"site {row['index']}")) for row in record["sites"])
-            output = None if record["output"] is None else tensor_of(arrays["output"], *record["output"])
-            return cls(
-                sites=sites,
-                aliases=record["aliases"],
-                model=record["model"],
-                weights_digest=record["weights_digest"],
-                input_shape=tuple(record["input_shape"]),
-                output=output,
-                keep=record["keep"],
-                seconds=record["seconds"],
-            )
+            return kind(**kind._fields_of(record, arrays))
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             raise ArchiveError(f"{path} is no complete trace ({error!r}); trace again and save it.") from error
+
+    @classmethod
+    def _fields_of(cls, record: Mapping[str, Any], arrays: Mapping[str, Any]) -> dict[str, Any]:
+        """What the constructor takes, from what `to_record` gave."""
+        return {
+            "sites": tuple(site_of(row, arrays.get(f"site {row['index']}")) for row in record["sites"]),
+            "aliases": record["aliases"],
+            "model": record["model"],
+            "weights_digest": record["weights_digest"],
+            "input_shape": tuple(record["input_shape"]),
+            "output": None if record["output"] is None else tensor_of(arrays["output"], *record["output"]),
+            "keep": record["keep"],
+            "seconds": record["seconds"],
+        }
 
     def __repr__(self) -> str:
         first, last = (self.sites[0].name, self.sites[-1].name) if self.sites else ("none", "none")
@@ -172,15 +187,15 @@ def trace(
 
     Args:
         model: A `Model`, an `nn.Module`, or what `pellucid.load` takes.
-        input: An `Image`, a list of them, what `pellucid.read` takes, or a prepared float tensor (batch, channels,
-            height, width).
+        input: For a model of pictures an `Image`, a list of them, what `pellucid.read` takes, or a prepared float
+            tensor (batch, channels, height, width); for a model of graphs a `Graph`, or what `pellucid.read` takes.
         sites: Whose values to keep: one selector or several; None means all. Every site is listed in any case.
         keep: "values"; or "statistics": no maps, but mean, std, zeros and non-finite count of every site; or "full":
             also least, greatest and histogram.
         limit: Most bytes of values to keep.
 
     Returns:
-        The trace.
+        The trace; of a graph a `GraphTrace`, which also has the steps of every node.
 
     Raises:
         SiteError: A selector matches nothing.
@@ -189,12 +204,17 @@ def trace(
     """
     if keep not in get_args(Keep):
         raise SettingError("keep", given=keep, expected="'values', 'statistics' or 'full'")
-    loaded, batch, _ = as_batch(model, input)
+    loaded = load(model)
+    if takes_graphs(loaded.module):
+        from pellucid.capture.graph_trace import trace_graph
+
+        return trace_graph(loaded, as_graph(input), sites=sites, keep=keep, limit=limit)
+    loaded, batch, _ = as_batch(loaded, input)
     known = passes.facts(loaded.module, batch)
     for attempt in ("first", "last"):
         chosen = known.sites if sites is None else select_all(sites, known.sites, known.aliases)
         if keep == "values":
-            _check_size(chosen, items=len(batch), limit=limit)
+            check_size(chosen, items=len(batch), limit=limit)
         names = {site.name for site in chosen}
         started = time.perf_counter()
         recorder, output = passes.record(
@@ -226,12 +246,17 @@ def size_of(sites: Sequence[Site], *, items: int) -> int:
     return sum(site.nbytes for site in sites) * items
 
 
-def _check_size(sites: Sequence[Site], *, items: int, limit: int) -> None:
+def check_size(sites: Sequence[Site], *, items: int, limit: int, what: str = "picture") -> None:
+    """Refuse to keep more than a limit.
+
+    Raises:
+        CapacityError: The values of the sites would take more; says how much and the way out.
+    """
     wanted = size_of(sites, items=items)
     if wanted > limit:
-        fewer = "trace fewer pictures, " if items > 1 else ""
+        fewer = f"trace fewer {what}s, " if items > 1 else ""
         raise CapacityError(
-            f"the values of {len(sites)} site{'s' * (len(sites) != 1)} for {items} picture{'s' * (items > 1)} take "
+            f"the values of {len(sites)} site{'s' * (len(sites) != 1)} for {items} {what}{'s' * (items > 1)} take "
             f"{_size(wanted)}, more than the limit of {_size(limit)}; choose sites (sites='kind:conv'), {fewer}use "
             "keep='statistics', or raise limit."
         )

@@ -9,8 +9,8 @@ import typer
 
 from pellucid.cli import streams
 from pellucid.cli.explain import Language, LanguageOption
-from pellucid.cli.loading import ModelName, ModelOptions, PictureName, Preparation, loaded, pictured
-from pellucid.cli.places import for_each, writable_base
+from pellucid.cli.loading import ModelName, ModelOptions, PictureName, Preparation, files_of, loaded, pictured
+from pellucid.cli.places import distinct, for_each, writable_base
 from pellucid.cli.talking import Talk
 from pellucid.errors import SettingError
 
@@ -65,7 +65,7 @@ def compare(
         ),
     ] = None,
     lang: LanguageOption = Language.en,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="For the weights of --with random.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, max=2**32 - 1, help="For the weights of --with random.")] = 0,
     using: ModelOptions,
     preparation: Preparation,
     talk: Talk,
@@ -75,8 +75,14 @@ def compare(
         given = "neither" if against is None else "both"
         raise SettingError("PICTURE2 or --with", given=given, expected="one of them: another picture, or another model")
     default = "-compared" if bundle is None and not talk.as_json else ""
-    pages = for_each([picture], output, option="--output", suffix=".html", default=default)
-    base = None if bundle is None else writable_base(bundle, option="--bundle")
+    read: list[str | Path] = [
+        *([] if picture2 is None else [picture2]),
+        *files_of(model, using),
+        *files_of(against or "", using),
+    ]
+    pages = for_each([picture], output, option="--output", suffix=".html", default=default, read=read)
+    base = None if bundle is None else writable_base(bundle, option="--bundle", read=[picture, *read])
+    distinct({"--output": pages or []}, bases={"--bundle": [] if base is None else [base]})
 
     from pellucid.models.untrained import untrained_model
     from pellucid.pages.compared import write_comparison
@@ -133,6 +139,7 @@ def _of_second(source: str, using: ModelOptions) -> ModelOptions:
 
 def _said(found: "Comparison") -> list[str]:
     """Both answers, and where the two are furthest apart."""
+    from pellucid.figures.numbers import number
     from pellucid.pages.compared import best_of
     from pellucid.pages.differing import farthest
 
@@ -140,10 +147,12 @@ def _said(found: "Comparison") -> list[str]:
     for place, (letter, side) in enumerate(zip("AB", found.record["sides"], strict=True)):
         best = best_of(found.record, place)
         name = best["name"] or f"class {best['index']}"
+        if found.record["answer"]["forms"][place] == "values":
+            name = number(best["logit"], digits=4)
         lines.append(f"{letter}: {side['picture']['name']} in {side['model']['name']}: the answer is {name}")
     far = farthest(found.record)
     if far is not None and not far["distance"]:
-        lines.append("they differ at no site")
+        lines.append("they differ at no aligned site")
     elif far is not None:
         lines.append(f"furthest apart at {far['first']}: distance {far['distance']:.3f} of at most 2")
     return lines

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pellucid.cli import streams
-from pellucid.cli.loading import ModelName, ModelOptions, Preparation, loaded, pictured, probed
-from pellucid.cli.places import for_each, for_methods
+from pellucid.cli.loading import ModelName, ModelOptions, Preparation, files_of, loaded, pictured, probed
+from pellucid.cli.places import distinct, for_each, for_methods
 from pellucid.cli.talking import Talk
 from pellucid.cli.wording import told
 from pellucid.errors import PellucidError, SettingError
@@ -43,15 +43,15 @@ BundleOption = Annotated[
         "several pictures.",
     ),
 ]
-SeedOption = Annotated[int, typer.Option(metavar="N", help="For every random draw.")]
+SeedOption = Annotated[int, typer.Option(metavar="N", min=0, max=2**32 - 1, help="For every random draw.")]
 
 
 ProbeOption = Annotated[
     str | None,
     typer.Option(
         metavar="FOLDER",
-        help="Measure form and class along the depth on the pictures of a folder, 64 or more; folders in it are "
-        "classes. `drawings` takes pellucid's own drawings.",
+        help="Measure form and class along the depth on the pictures of a folder, 16 or more; 64 give narrow "
+        "intervals. Folders in it are classes. `drawings` takes pellucid's own drawings.",
         show_default="left out, since it takes minutes",
     ),
 ]
@@ -112,7 +112,12 @@ def explain(
     Several methods or pictures give several files: the method's or the picture's name is added to the file's.
     """
     nothing_named = all(given is None for given in (output, png, save, bundle)) and not talk.as_json
-    places = _places(pictures, output, png, save, bundle, page_anyway=nothing_named)
+    read = files_of(model, using)
+    places = _places(pictures, output, png, save, bundle, page_anyway=nothing_named, read=read)
+    if probe is not None and not places[0].wants_bundle:
+        raise SettingError(
+            "--probe", given=streams.plain(probe), expected="a page or a bundle to put it in", hint="say -o or --bundle"
+        )
 
     from pellucid.methods.catalogue import method_from
     from pellucid.methods.targets import check
@@ -121,7 +126,7 @@ def explain(
     for text in method or ():
         method_from(text)
     check(target)
-    probing = None if probe is None or not places[0].wants_bundle else probed(probe, talk=talk)
+    probing = None if probe is None else probed(probe, talk=talk)
     known = loaded(model, using=using, preparation=preparation, talk=talk)
 
     results: list[dict[str, Any]] = []
@@ -193,17 +198,20 @@ def _places(
     bundle: Path | None,
     *,
     page_anyway: bool,
+    read: Sequence[Path],
 ) -> list[_Place]:
     if png is not None and not png.is_dir() and len(pictures) == 1 and png.suffix.lower() != ".png":
         raise SettingError("--png", given=str(png), expected="a name that ends in .png, or a folder that exists")
     none: list[Path | None] = [None] * len(pictures)
     default = "-explained" if page_anyway else ""
-    pages = for_each(pictures, output, option="--output", suffix=".html", default=default) or none
-    pngs = for_each(pictures, png, option="--png", suffix=".png") or none
-    saves = for_each(pictures, save, option="--save", suffix="") or none
-    bundles = for_each(pictures, bundle, option="--bundle", suffix="") or none
-    if set(filter(None, saves)) & set(filter(None, bundles)):
-        raise SettingError("--bundle", given=str(bundle), expected="another place than that of --save")
+    pages = for_each(pictures, output, option="--output", suffix=".html", default=default, read=read) or none
+    pngs = for_each(pictures, png, option="--png", suffix=".png", read=read) or none
+    saves = for_each(pictures, save, option="--save", suffix="", read=read) or none
+    bundles = for_each(pictures, bundle, option="--bundle", suffix="", read=read) or none
+    distinct(
+        {"--output": [*filter(None, pages)], "--png": [*filter(None, pngs)]},
+        bases={"--save": [*filter(None, saves)], "--bundle": [*filter(None, bundles)]},
+    )
     return [
         _Place(page=page, png=drawing, save=base, bundle=whole)
         for page, drawing, base, whole in zip(pages, pngs, saves, bundles, strict=True)

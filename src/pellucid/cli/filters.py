@@ -9,7 +9,7 @@ import typer
 
 from pellucid.cli import streams
 from pellucid.cli.explain import SeedOption
-from pellucid.cli.loading import ModelName, ModelOptions, Preparation, loaded, pictured
+from pellucid.cli.loading import ModelName, ModelOptions, Preparation, files_of, loaded, pictured
 from pellucid.cli.places import writable
 from pellucid.cli.tables import Column, put_table
 from pellucid.cli.talking import Talk
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pellucid.figures.tiles import KernelFigure
     from pellucid.inputs.image import Image
     from pellucid.insights.filter_report import FilterReport, LayerReport
+    from pellucid.insights.layers import Layer
     from pellucid.models.model import Model
 
 
@@ -92,21 +93,25 @@ def filters(
         raise SettingError("--output", given=str(output), expected="a name that ends in .png")
     if most < 1:
         raise SettingError("--most", given=most, expected="1 or more", hint="64 suits most")
-    place = writable(output or Path(f"{_stem(model)}-filters.png"), option="--output")
     files, cut = _files(pictures or [], most=most)
+    read: list[str | Path] = [*files, *files_of(model, using)]
+    place = writable(output or Path(f"{_stem(model)}-filters.png"), option="--output", read=read)
 
-    from pellucid.insights.filters import inspect_filters
+    from pellucid.insights.filters import inspect_filters, layers_in_order
 
     known = loaded(model, using=using, preparation=preparation, talk=talk)
     images, errors = _read(files, known, talk)
     if files and not images:
-        streams.say(f"all {len(files)} pictures failed")
+        if len(files) > 1:
+            streams.say(f"all {len(files)} pictures failed")
         return 1
     if cut:
         talk.say(f"note: {most} of {most + cut} pictures are taken; --most takes more")
+    # Drawn first: what was asked for may not exist, and inspecting may take minutes.
+    layers = layers_in_order(known, images or None)
+    name, figure = _figure(known, layers, site=site, channels=channel, scale=scale, order=order)
     with talk.progress("removing filters") as progress:
         report = inspect_filters(known, images or None, seed=seed, progress=progress)
-    name, figure = _figure(known, report, site=site, channels=channel, scale=scale, order=order)
     figure.save(place)
     for note in report.notes:
         talk.say(f"note: {note}")
@@ -158,7 +163,7 @@ def _read(files: Sequence[str], model: "Model", talk: Talk) -> tuple[list["Image
 
 def _figure(
     model: "Model",
-    report: "FilterReport",
+    layers: "Sequence[Layer]",
     *,
     site: str | None,
     channels: Sequence[int] | None,
@@ -167,40 +172,37 @@ def _figure(
 ) -> tuple[str, "KernelFigure"]:
     """The name of the layer that is drawn, and the drawing."""
     from pellucid.figures.kernels import filter_figure
-    from pellucid.insights.layers import filters_of
 
-    name = _chosen(report, site)
-    part = model.module.get_submodule(name)
-    first = report.layers[0].name == name
-    return name, filter_figure(
-        filters_of(part),
-        groups=report.layer(name).groups,
+    if not layers:
+        raise SettingError("MODEL", given=model.name, expected="a network with a convolution or a linear layer")
+    layer = _chosen(layers, site)
+    return layer.name, filter_figure(
+        layer.filters,
+        groups=layer.groups,
         channels=channels or None,
-        colours=model.preprocessing.channels if first else None,
+        colours=model.preprocessing.channels if layer is layers[0] else None,
         scale=None if scale is None else scale.value,
         order=order.value,
-        title=name,
+        title=layer.name,
     )
 
 
-def _chosen(report: "FilterReport", selector: str | None) -> str:
+def _chosen(layers: "Sequence[Layer]", selector: str | None) -> "Layer":
     """The layer that a selector means: a name, a pattern, kind:conv, last:linear, or @N among the layers."""
     from pellucid.capture.sites import Site, select_one
 
-    if not report.layers:
-        raise SettingError("MODEL", given=report.model, expected="a network with a convolution or a linear layer")
     if selector is None:
-        return next((each.name for each in report.layers if len(each.shape) > 2), report.layers[0].name)
+        return next((each for each in layers if each.filters.ndim > 2), layers[0])
     # The layers stand for their sites: what has no filters cannot be meant.
     stand_ins = [
         Site(
-            name=layer.name, index=place, op="conv" if len(layer.shape) > 2 else "linear",
-            kind="conv" if len(layer.shape) > 2 else "linear", inputs=(), settings={}, shape=layer.shape,
+            name=layer.name, index=place, op="conv" if layer.filters.ndim > 2 else "linear",
+            kind="conv" if layer.filters.ndim > 2 else "linear", inputs=(), settings={}, shape=layer.filters.shape,
             dtype="float32", parameters=0, multiply_adds=0, seconds=0.0, receptive_field=None,
         )
-        for place, layer in enumerate(report.layers)
+        for place, layer in enumerate(layers)
     ]  # fmt: skip
-    return select_one(selector, stand_ins, {}).name
+    return layers[select_one(selector, stand_ins, {}).index]
 
 
 _COLUMNS = (

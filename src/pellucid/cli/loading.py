@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -149,6 +150,13 @@ class Preparation:
         if self.value_scale is not None:
             said["scale"] = _number("--value-scale", self.value_scale)
         return said
+
+
+def files_of(name: str, using: ModelOptions) -> list[Path]:
+    """What a model may be read from: the files that its name and the options mean, where there are such files."""
+    model, _, weights = name.partition("@")
+    parts = [model, model.rpartition(":")[0], weights, using.weights, using.classes, using.architecture]
+    return [Path(part) for part in parts if part]
 
 
 def loaded(name: str, *, using: ModelOptions, preparation: Preparation, talk: Talk) -> "Model":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pellucid.cli import streams
-from pellucid.cli.loading import ModelName, ModelOptions, PictureName, Preparation, loaded, pictured
+from pellucid.cli.loading import ModelName, ModelOptions, PictureName, Preparation, files_of, loaded, pictured
 from pellucid.cli.places import for_each
 from pellucid.cli.talking import Talk
 from pellucid.errors import SettingError
@@ -88,7 +88,8 @@ def maps(
     for name, given in (("--rows", rows), ("--columns", columns)):
         if given is not None and given < 1:
             raise SettingError(name, given=given, expected="1 or more", hint="4 suits most")
-    (place,) = for_each([picture], output, option="--output", suffix=".png", default="-maps") or []
+    read = files_of(model, using)
+    (place,) = for_each([picture], output, option="--output", suffix=".png", default="-maps", read=read) or []
 
     from pellucid.capture.trace import trace
     from pellucid.figures.mosaic import depth_sheet

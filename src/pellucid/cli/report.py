@@ -113,7 +113,7 @@ def _rooms(paths: Sequence[Path], output: Path | None) -> list[_Room]:
             shown = streams.plain(str(output))
             hint = "" if output.exists() or output.suffix else f"make it first: mkdir -p '{shown}'"
             raise SettingError("--output", given=shown, expected="a folder that exists, for several pages", hint=hint)
-        return [_Room(pages=[(every[0], writable(output, option="--output"))], index=None)]
+        return [_Room(pages=[(every[0], writable(output, option="--output", read=_files(every)))], index=None)]
     if output is not None:
         wanted = with_folder or len(every) > 1
         return [_room(output, every, indexed=wanted, passed_over=sum(passed for _, _, passed in groups))]
@@ -149,6 +149,16 @@ def _room(folder: Path, sources: Sequence[Path], *, indexed: bool, passed_over: 
         index=writable(folder / _INDEX, option="--output") if indexed else None,
         passed_over=passed_over,
     )
+
+
+def _files(sources: Sequence[Path]) -> list[Path]:
+    """What saved bundles lie in, by whichever of their names they were given."""
+    bases = [source.name.removesuffix(".json").removesuffix(".safetensors") for source in sources]
+    return [
+        source.with_name(f"{base}{suffix}")
+        for source, base in zip(sources, bases, strict=True)
+        for suffix in (".json", ".safetensors")
+    ]
 
 
 def _named(error: PellucidError, source: Path) -> PellucidError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pellucid.cli import streams
-from pellucid.cli.loading import ModelName, ModelOptions, PictureName, Preparation, loaded, pictured
+from pellucid.cli.loading import ModelName, ModelOptions, PictureName, Preparation, files_of, loaded, pictured
 from pellucid.cli.places import writable_base
 from pellucid.cli.tables import Column, put_table
 from pellucid.cli.talking import Talk
@@ -58,7 +58,7 @@ def trace(
     if not limit > 0:
         raise SettingError("--limit", given=limit, expected="gigabytes, more than 0", hint="4 suits most machines")
     if save is not None:
-        save = writable_base(save, option="--save")
+        save = writable_base(save, option="--save", read=[picture, *files_of(model, using)])
 
     from pellucid.capture.trace import trace as traced
 

@@ -31,6 +31,7 @@ _PHRASES = {
     "raise limit": "raise --limit",
     "give the architecture: a module, ": "give --architecture: ",
     ", or use select() for all": "",
+    "or leave it out to use pellucid's own drawings": "or say --probe drawings",
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.errors import InputError
+from pellucid.errors import InputError, with_article
 from pellucid.inputs.files import naming, readable
 from pellucid.inputs.graph import BOND_TYPES, Graph
 from pellucid.inputs.text_tables import Table, read_table, whole
@@ -132,6 +132,13 @@ def _numbered(ends: Sequence[Hashable]) -> tuple[npt.NDArray[np.int64], dict[str
         if used.size == 0 or (used[0] == 0 and used[-1] == len(used) - 1):
             return as_numbers, {}
         return numbers, {"node_names": tuple(str(each) for each in used)}
+    unusable = [number for number, end in enumerate(ends) if not isinstance(end, Hashable) or end is None]
+    if unusable:
+        kind = type(ends[unusable[0]]).__name__
+        raise InputError(
+            f"an end of edge {unusable[0] // 2} is {with_article(kind)}, expected a number or a name "
+            f"({len(unusable)} such)."
+        )
     place: dict[Hashable, int] = {}
     numbers = np.array([place.setdefault(end, len(place)) for end in ends], dtype=np.int64)
     return numbers, {"node_names": tuple(readable(str(each)) for each in place)}
@@ -147,6 +154,11 @@ def _whole(ends: Sequence[Hashable]) -> npt.NDArray[np.int64] | None:
 
 def _with_header(table: Table) -> Table:
     first = [cell.casefold() for cell in table.rows[0]]
+    if "smiles" in first:
+        raise InputError(
+            f"{table.called} holds molecules in its column {table.rows[0][first.index('smiles')]!r}, expected edges; "
+            "read them one by one, pellucid.read('smiles:…')."
+        )
     known = {*_FROM, *_TO}
     named = sum(cell in known for cell in first) >= 2
     # A first row of words above numbers is a header; above words it may be an edge, unless its words are known.

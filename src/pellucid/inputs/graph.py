@@ -11,6 +11,7 @@ import numpy.typing as npt
 import scipy.sparse
 
 from pellucid.inputs import graph_checks
+from pellucid.inputs.graph_edges import edges_of_arcs
 from pellucid.inputs.graph_matrices import adjacency, normalised_adjacency
 from pellucid.inputs.mesh import Mesh
 from pellucid.inputs.molecule import Molecule
@@ -114,7 +115,7 @@ class Graph:
         Raises:
             InputError: An arc of an undirected graph has no partner, or the two differ.
         """
-        return cls(**graph_checks.edges_of_arcs(arcs, directed=directed, rest=rest))
+        return cls(**edges_of_arcs(arcs, directed=directed, rest=rest))
 
     @property
     def num_edges(self) -> int:

@@ -11,7 +11,7 @@ from pellucid.inputs.files import naming, readable
 from pellucid.inputs.graph import Graph
 from pellucid.inputs.mesh import Mesh
 from pellucid.inputs.molecule import Molecule
-from pellucid.inputs.restricted_pickle import checked_sparse
+from pellucid.inputs.sparse_matrices import checked_sparse
 
 FORMAT = "pellucid-graph"
 VERSION = 1
@@ -170,6 +170,8 @@ def _features(value: Any) -> Any:
         if missing:
             raise InputError(f"sparse features have no {missing[0]!r}, expected shape, indptr, indices and values.")
         parts = [_array(value[key], key) for key in ("values", "indices", "indptr")]
+        if any(each.dtype.kind == "f" and each.size for each in parts[1:]):
+            raise InputError("indices and indptr of sparse features hold fractions, expected whole numbers.")
         parts = [parts[0].astype(np.float32), parts[1].astype(np.int64), parts[2].astype(np.int64)]
         return checked_sparse(scipy.sparse.csr_array, parts, value["shape"], called="features")
     return None if value is None else _array(value, "features")

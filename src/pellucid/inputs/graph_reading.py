@@ -38,8 +38,10 @@ _PICKLES = (".pkl", ".pickle")
 _MOST_NAMES = 10_000
 
 
-def graph_of_object(source: object, *, directed: bool | None) -> Graph | None:
+def graph_of_object(source: object, *, directed: bool | None) -> Graph | GraphSet | None:
     """The graph that an object of networkx, PyG or scipy is, or a list of edges; None where it is none of them.
+
+    A list of such graphs is a `GraphSet`.
 
     Raises:
         InputError: It is one, and something does not fit together.
@@ -50,8 +52,13 @@ def graph_of_object(source: object, *, directed: bool | None) -> Graph | None:
         return from_pyg(source, directed=directed)
     if scipy.sparse.issparse(source):
         return from_scipy(source, directed=directed)
-    if isinstance(source, list | tuple) and source and all(isinstance(each, tuple) for each in source):
+    if not isinstance(source, list | tuple) or not source:
+        return None
+    if all(isinstance(each, tuple) for each in source):
         return from_edge_list(source, directed=directed)
+    if all(isinstance(each, Graph) or is_networkx(each) or is_pyg_data(each) for each in source):
+        graphs = [each if isinstance(each, Graph) else graph_of_object(each, directed=directed) for each in source]
+        return GraphSet(graphs=tuple(each for each in graphs if isinstance(each, Graph)))
     return None
 
 

@@ -4,9 +4,6 @@ Reference:
     Traud, Mucha & Porter, Social structure of Facebook networks, Physica A 391, 2012.
 """
 
-import io
-import struct
-import zlib
 from typing import Any
 
 import numpy as np
@@ -14,14 +11,13 @@ import numpy.typing as npt
 import scipy.sparse
 
 from pellucid.errors import InputError
-from pellucid.inputs.archives import MAX_UNPACKED
 from pellucid.inputs.files import naming, readable
 from pellucid.inputs.graph import Graph
+from pellucid.inputs.matlab_file import matlab_file
 from pellucid.inputs.scipy_graphs import from_scipy
 
 _COLUMNS = ("status", "gender", "major", "second major", "dorm", "year", "school")
 _ADJACENCY = ("A", "adj", "adjacency", "network", "G")
-_COMPRESSED = 15
 
 
 def is_matlab(content: bytes) -> bool:
@@ -44,27 +40,19 @@ def read_matlab(content: bytes, *, called: str, name: str, directed: bool | None
     Raises:
         InputError: It is damaged, too large, or holds no such matrix.
     """
-    import scipy.io
-
-    _within_limit(content, called)
-    try:
-        found = scipy.io.loadmat(io.BytesIO(content), spmatrix=False)
-    except Exception as error:
-        # A damaged file makes the reader raise anything: zlib.error, ValueError, TypeError, struct.error…
-        reason = readable(str(error)) or type(error).__name__
-        raise InputError(f"{called} is no readable MATLAB file ({reason}); copy or download it again.") from error
-    matrices = {key: value for key, value in found.items() if scipy.sparse.issparse(value)}
+    found = matlab_file(content, called=called)
+    matrices = {key: value for key, value in found.arrays.items() if scipy.sparse.issparse(value)}
     key = next((each for each in _ADJACENCY if each in matrices), next(iter(matrices), None))
     if key is None or (len(matrices) > 1 and key not in _ADJACENCY):
-        names = ", ".join(readable(each) for each in found if not each.startswith("__")) or "nothing"
+        names = ", ".join(readable(each) for each in (*found.arrays, *found.others)) or "nothing"
         raise InputError(f"{called} holds {names}, expected one sparse adjacency matrix, or one named A.")
     given: dict[str, Any] = {}
     notes: tuple[str, ...] = ()
-    if "local_info" in found:
-        given = _people(found["local_info"], found[key].shape[0], called)
+    if "local_info" in found.arrays:
+        given = _people(found.arrays["local_info"], matrices[key].shape[0], called)
         notes = (f"labels are the column {_COLUMNS[1]!r} of local_info; the others are one-hot features",)
     with naming(called):
-        return from_scipy(found[key], directed=directed, name=name, notes=notes, **given)
+        return from_scipy(matrices[key], directed=directed, name=name, notes=notes, **given)
 
 
 def _people(table: npt.NDArray[Any], nodes: int, called: str) -> dict[str, Any]:
@@ -92,22 +80,3 @@ def _people(table: npt.NDArray[Any], nodes: int, called: str) -> dict[str, Any]:
         "labels": labels,
         "class_names": class_names,
     }
-
-
-def _within_limit(content: bytes, called: str) -> None:
-    """Unpack the compressed parts only to count what they hold, and stop at the limit."""
-    place, total = 128, 0
-    order = "<" if content[126:128] == b"IM" else ">"
-    while place + 8 <= len(content):
-        kind, size = struct.unpack_from(f"{order}II", content, place)
-        if kind == _COMPRESSED:
-            unpack, left = zlib.decompressobj(), content[place + 8 : place + 8 + size]
-            while left and total <= MAX_UNPACKED:
-                try:
-                    total += len(unpack.decompress(left, 2**24))
-                except zlib.error:
-                    break  # damaged, which loading words better
-                left = unpack.unconsumed_tail
-        if total > MAX_UNPACKED:
-            raise InputError(f"{called} unpacks to more than {MAX_UNPACKED // 2**20} MiB, which is the limit.")
-        place += 8 + size

@@ -85,6 +85,8 @@ def read_ply(content: bytes, *, called: str) -> Polygons:
             key = next((each for each in _CORNERS if each in columns), None)
             if key is None:
                 raise InputError(f"{called} has faces without vertex_indices.")
+            if not (np.abs(columns[key][1]) < 2**53).all():
+                raise InputError(f"{called} has faces that name no vertices; mend the file.")
             sizes, corners = columns[key][0], columns[key][1].astype(np.int64)
     if points is None:
         raise InputError(f"{called} has no vertices, expected a surface of vertices and faces.")

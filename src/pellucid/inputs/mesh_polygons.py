@@ -42,7 +42,10 @@ def polygons(points: Any, sizes: Any, corners: Any, *, called: str, notes: tuple
         InputError: There is no polygon, a point is not finite, a polygon has under 3 corners or names no point.
     """
     points = np.array(points, dtype=np.float64).reshape(-1, 3)
-    sizes, corners = np.array(sizes, dtype=np.int64), np.array(corners, dtype=np.int64)
+    try:
+        sizes, corners = np.array(sizes, dtype=np.int64), np.array(corners, dtype=np.int64)
+    except OverflowError as error:
+        raise InputError(f"{called}: a face names a vertex by a number of over 64 bits; mend the file.") from error
     if not len(points):
         raise InputError(f"{called} holds no vertices, expected a surface of vertices and faces.")
     if not len(sizes):

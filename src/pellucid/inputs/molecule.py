@@ -9,7 +9,7 @@ class Molecule:
 
     Attributes:
         symbols: The element of each atom ("C", "Cl").
-        charges: The formal charge of each atom.
+        charges: The formal charge of each atom; empty where that is not known, as are the four below.
         hydrogens: How many hydrogen atoms each atom carries that are no nodes of the graph.
         atom_stereo: Of each atom "R" or "S" where it is a stereocentre, else "".
         bond_stereo: Of each edge "E" or "Z" where it is a double bond with a configuration, else "".

@@ -50,9 +50,14 @@ def from_networkx(source: Any, *, directed: bool | None = None) -> Graph:
     rows = list(source.edges(data=True))
     edge_data = [attributes for _, _, attributes in rows]
     known = {key: source.graph[key] for key in _GRAPH_FIELDS if source.graph.get(key)}
-    if source.graph.get("label") is not None:
-        known["label"] = source.graph["label"]
     notes: list[str] = []
+    if (label := source.graph.get("label")) is not None:
+        classes = list(known.get("class_names", ()))
+        known["label"] = classes.index(label) if label in classes else label
+        if not isinstance(known["label"], int | float | np.number):
+            notes.append(
+                f"the label {readable(repr(known.pop('label')), limit=40)} of the graph is no number: left out"
+            )
     given: dict[str, Any] = {"num_nodes": len(nodes), **known}
 
     def node(number: int) -> str:
@@ -66,6 +71,10 @@ def from_networkx(source: Any, *, directed: bool | None = None) -> Graph:
     given["positions"] = _rows_of(node_data, "pos", node)
     given["edge_features"] = _rows_of(edge_data, "features", edge)
     labels = [each.get("label") for each in node_data]
+    for number, each in enumerate(labels):
+        if each is not None and not isinstance(each, str | int | np.integer):
+            shown = readable(repr(each), limit=40)
+            raise InputError(f"'label' of {node(number)} is {shown}, expected a whole number or a word.")
     if any(each is not None for each in labels):
         given |= _classes(labels, known.get("class_names"))
     types = _complete(edge_data, "type", edge)

@@ -16,8 +16,8 @@ from pellucid.inputs.archives import npz_arrays
 from pellucid.inputs.files import naming, readable
 from pellucid.inputs.graph import Graph
 from pellucid.inputs.graph_set import GraphSet
-from pellucid.inputs.restricted_pickle import checked_sparse
 from pellucid.inputs.scipy_graphs import from_scipy
+from pellucid.inputs.sparse_matrices import checked_sparse
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 

@@ -6,6 +6,7 @@ collections, so those are read; every other name that a pickle asks for is refus
 
 import collections
 import io
+import math
 import pickle
 from collections.abc import Callable
 from typing import Any, Literal, cast
@@ -14,10 +15,11 @@ import numpy as np
 import scipy.sparse
 
 from pellucid.errors import InputError
+from pellucid.inputs.pickle_scan import check_sizes
+from pellucid.inputs.sparse_matrices import checked_sparse
 
 _PLAIN_KINDS = "biufcSUO"
 _SPARSE = {"csr_matrix": "csr", "csc_matrix": "csc", "csr_array": "csr", "csc_array": "csc"}
-
 
 # Stands for numpy.ndarray, which a pickle only ever hands on to the making of an empty array.
 _ARRAY = object()
@@ -37,29 +39,65 @@ class _Csc(_Sparse):
     layout = "csc"
 
 
-def _dtype(code: Any, *_: Any) -> Any:
-    kind = np.dtype(code)
-    if kind.kind not in _PLAIN_KINDS:
-        raise pickle.UnpicklingError(f"an array of {kind}")
-    # A pickle goes on to set what it has made: without a copy that would be numpy's own description of the type.
-    return np.dtype(code, copy=True)
+class _Type:
+    """The type of an array's values; numpy's own class would take flags that it does not check."""
+
+    def __init__(self, code: Any, *_: Any) -> None:
+        self.dtype = np.dtype(code)
+        if self.dtype.kind not in _PLAIN_KINDS or self.dtype.fields or self.dtype.subdtype:
+            raise pickle.UnpicklingError(f"an array of {self.dtype}")
+
+    def __setstate__(self, state: Any) -> None:
+        _, order, *rest = state
+        if any(each is not None for each in rest[:3]) or order not in ("<", ">", "|", "="):
+            raise pickle.UnpicklingError("an array of records")
+        if order in ("<", ">"):
+            self.dtype = self.dtype.newbyteorder(order)
+
+
+class _Array:
+    """An array that waits for its values."""
+
+    value: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, kind, fortran, raw = state
+        self.value = _filled(tuple(shape), kind, raw, order="F" if fortran else "C")
+
+
+def _filled(shape: tuple[int, ...], kind: Any, raw: Any, *, order: Literal["C", "F"]) -> Any:
+    if not isinstance(kind, _Type) or any(not isinstance(each, int) or each < 0 for each in shape):
+        raise pickle.UnpicklingError("an array without type or shape")
+    count = math.prod(shape)
+    if kind.dtype.kind == "O":
+        if not isinstance(raw, list) or len(raw) != count:
+            raise pickle.UnpicklingError(f"an array of {count} objects that holds others")
+        objects = np.empty(count, dtype=object)
+        objects[:] = raw
+        return objects.reshape(shape)  # objects are pickled row by row whatever the order of the array
+    content = raw.encode("latin1") if isinstance(raw, str) else bytes(raw)
+    if len(content) != count * kind.dtype.itemsize:
+        raise pickle.UnpicklingError(f"an array of shape {shape} that holds {len(content)} bytes")
+    values = np.frombuffer(content, dtype=kind.dtype) if count else np.zeros(0, dtype=kind.dtype)
+    return values.reshape(shape, order=order)
 
 
 def _empty_array(kind: Any, shape: Any, code: Any) -> Any:
     if kind is not _ARRAY or tuple(shape) != (0,):
         raise pickle.UnpicklingError("an array that is not made empty first")
-    return np.ndarray((0,), dtype="b")
+    return _Array()
 
 
 def _scalar(kind: Any, raw: Any = None) -> Any:
-    if not isinstance(kind, np.dtype) or kind.kind == "O" or not isinstance(raw, bytes | str):
-        raise pickle.UnpicklingError("a number of unknown type")
-    raw = raw.encode("latin1") if isinstance(raw, str) else raw
-    return np.frombuffer(raw, dtype=kind, count=1)[0]
+    if not isinstance(raw, bytes | str):
+        raise pickle.UnpicklingError("a number without its bytes")
+    return _filled((1,), kind, raw, order="C")[0]
 
 
 def _from_buffer(buffer: Any, kind: Any, shape: Any, order: Any) -> Any:
-    return np.frombuffer(bytes(buffer), dtype=kind).reshape(shape, order=order).copy()
+    if order not in ("C", "F"):
+        raise pickle.UnpicklingError(f"an array of order {order!r}")
+    return _filled(tuple(shape), kind, buffer, order=order)
 
 
 def _new(kind: Any, base: Any, state: Any) -> Any:
@@ -80,7 +118,7 @@ def _named(module: str, name: str) -> Any:
     if module in ("numpy.core.numeric", "numpy._core.numeric") and name == "_frombuffer":
         return _from_buffer
     if module == "numpy" and name in ("ndarray", "dtype"):
-        return {"ndarray": _ARRAY, "dtype": _dtype}[name]
+        return {"ndarray": _ARRAY, "dtype": _Type}[name]
     if module.split(".")[:2] == ["scipy", "sparse"] and name in _SPARSE:
         return _Csr if _SPARSE[name] == "csr" else _Csc
     if module == "collections" and name in ("defaultdict", "OrderedDict"):
@@ -135,7 +173,8 @@ def load_plain(content: bytes, *, called: str, encoding: Literal["ASCII", "latin
         InputError: The pickle names anything else, which is refused and not run; or it is damaged.
     """
     try:
-        return _built(_Unpickler(io.BytesIO(content), encoding=encoding).load(), called)
+        check_sizes(content)
+        return _finished(_Unpickler(io.BytesIO(content), encoding=encoding).load(), called, {})
     except _RefusedError as error:
         raise InputError(
             f"{called} is a pickle that asks for {error}, which is refused and was not run; expected only numbers, "
@@ -156,43 +195,41 @@ def is_pickle(content: bytes) -> bool:
     return len(content) > 2 and content[0] == 0x80 and 2 <= content[1] <= 5
 
 
-def _built(value: Any, called: str) -> Any:
-    if not isinstance(value, _Sparse):
+def _finished(value: Any, called: str, seen: dict[int, Any]) -> Any:
+    """The same with arrays and matrices in the places where they were taken in, in whatever container."""
+    if isinstance(value, _Array):
+        if value.value is None:
+            raise pickle.UnpicklingError("an array without values")
+        array = value.value
+        return _finished(array, called, seen) if array.dtype.kind == "O" else array
+    if isinstance(value, _Sparse):
+        return _matrix(value, called)
+    if isinstance(value, _Type):
+        return value.dtype
+    if not isinstance(value, list | dict | tuple | np.ndarray) or id(value) in seen:
         return value
+    seen[id(value)] = value
+    if isinstance(value, dict):
+        for key in list(value):
+            value[key] = _finished(value[key], called, seen)
+    elif isinstance(value, tuple):
+        return tuple(_finished(each, called, seen) for each in value)
+    elif isinstance(value, list) or value.dtype.kind == "O":
+        flat: Any = value if isinstance(value, list) else value.flat
+        for place in range(len(flat)):
+            flat[place] = _finished(flat[place], called, seen)
+    return value
+
+
+def _matrix(value: _Sparse, called: str) -> Any:
     state = vars(value)
     try:
-        parts = tuple(np.asarray(state[name]) for name in ("data", "indices", "indptr"))
+        parts = tuple(np.asarray(_finished(state[name], called, {})) for name in ("data", "indices", "indptr"))
         shape = state.get("_shape", state.get("shape"))
         make = scipy.sparse.csr_array if value.layout == "csr" else scipy.sparse.csc_array
         return checked_sparse(make, parts, shape, called=called)
     except KeyError as error:
         raise InputError(f"{called} holds a sparse matrix without {error}; copy or download it again.") from error
-
-
-def checked_sparse(make: Any, parts: Any, shape: Any, *, called: str) -> Any:
-    """A sparse matrix whose indices are known to lie inside it.
-
-    Args:
-        make: `scipy.sparse.csr_array` or `csc_array`.
-        parts: Values, indices and index pointers.
-        shape: Rows and columns.
-        called: What an error calls the file.
-
-    Raises:
-        InputError: The parts do not make a matrix of that shape.
-    """
-    values, indices, pointers = (np.asarray(each) for each in parts)
-    try:
-        if pointers.ndim != 1 or not len(pointers) or not len(values) == len(indices) == pointers[-1]:
-            raise ValueError("the numbers of values and indices differ")
-        matrix = make(tuple(parts), shape=tuple(int(each) for each in shape))
-        matrix.check_format(full_check=True)
-    except (ValueError, TypeError, IndexError) as error:
-        reason = _first_line(str(error))
-        raise InputError(
-            f"{called} holds a sparse matrix whose parts do not fit ({reason}); download it again."
-        ) from error
-    return matrix
 
 
 def _first_line(text: str) -> str:

@@ -105,6 +105,15 @@ def inspect_filters(
     )
 
 
+def layers_in_order(model: Model, pictures: Any = None) -> list[Layer]:
+    """The layers with filters in the order in which `inspect_filters` tells of them; nothing is measured.
+
+    Raises:
+        InputError, ModelError: A picture or the model cannot be used.
+    """
+    return layers_of(model.module, _probe(model, pictures, []).sites)
+
+
 def _probe(model: Model, pictures: Any, notes: list[str]) -> _Probe:
     """The batch and the sites of its pass; without pictures those of a blank one, which shows the graph only."""
     if pictures is not None:

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pellucid.capture import passes
+from pellucid.capture import passes, reading
 from pellucid.capture.asks import Facts, Reads
 from pellucid.capture.batches import as_batch
 from pellucid.capture.replay import Replay, without_one_channel_each
@@ -173,7 +173,7 @@ def path_of_decision(
 
     names = frozenset(site.name for site in places)
     wanted = Reads(values=names, slopes=names)
-    _, _, results = passes.read(model.module, batch, reads=lambda _: wanted, resolve=[scores], spent=passes.Spent())
+    _, _, results = reading.read(model.module, batch, reads=lambda _: wanted, resolve=[scores], spent=passes.Spent())
     _, values, seen = results[0]
     score, whole = found[0], float(values[0])
     whole_work = sum(site.multiply_adds for site in known.sites)
@@ -255,7 +255,7 @@ def _edges(model: Model, batch: Tensor, before: Site, site: Site, slope: Tensor,
     weights = torch.zeros(len(channels), *slope.shape, dtype=slope.dtype, device=slope.device)
     for row, channel in enumerate(channels):
         weights[row, channel] = slope[channel]
-    found = passes.flow(model.module, batch, earlier=before.name, later=site.name, weights=weights)
+    found = reading.flow(model.module, batch, earlier=before.name, later=site.name, weights=weights)
     result: np.ndarray = found.float().cpu().numpy().T
     return result
 

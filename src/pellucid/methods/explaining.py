@@ -11,10 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.capture.asks import Method
-from pellucid.capture.batches import as_batch
-from pellucid.errors import InputError, SettingError
+from pellucid.capture.batches import as_batch, as_graph
+from pellucid.errors import InputError, SettingError, TargetError
 from pellucid.inputs.graph import Graph
+from pellucid.inputs.graph_set import GraphSet
 from pellucid.inputs.image import Image
+from pellucid.inputs.reading import read
 from pellucid.methods.catalogue import GRAPH_METHODS, method_from
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.finishing import Batch, versions
@@ -22,7 +24,7 @@ from pellucid.methods.graph_explaining import explain_graphs
 from pellucid.methods.graph_targets import check_graph_target
 from pellucid.methods.sharing import ITEMS, Room, explained
 from pellucid.methods.targets import check
-from pellucid.models.graph_arguments import meanings
+from pellucid.models.graph_arguments import takes_graphs
 from pellucid.models.loading import load
 from pellucid.models.model import Model
 
@@ -41,10 +43,11 @@ def explain(
 
     Args:
         model: A `Model`, an `nn.Module`, or what `pellucid.load` takes. It is left exactly as it was.
-        input: An `Image`, what `pellucid.read` takes, or a prepared float tensor with one item.
+        input: An `Image`, what `pellucid.read` takes, or a prepared float tensor with one item; for a model of graphs a
+            `Graph`, or what `pellucid.read` makes one of.
         method: A name (`grad-cam`), a name with settings (`integrated-gradients(steps=100)`) or an instance.
         target: What to explain: `top:1`, `class:281`, `class:tabby`, `contrast:tabby,lynx`, `output:2`,
-            `unit:'features.40'/7`.
+            `unit:'features.40'/7`; on graphs `node:17`, `node:17/class:2`, `edge:3-17`, `graph/class:1`.
         seed: For every random draw; the global generators are left alone.
 
     Returns:
@@ -53,8 +56,10 @@ def explain(
     Raises:
         InputError, ModelError, MethodError, TargetError, SiteError: Something cannot be used; says what to do.
     """
-    if isinstance(input, list | tuple):
+    if isinstance(input, list | tuple | GraphSet):
         raise InputError(f"explain takes one input, a list of {len(input)} was given; use explain_many for lists.")
+    if isinstance(target, str) and target.endswith(":*"):
+        raise TargetError(f"target {target!r} is many targets, and explain takes one; use explain_many.")
     if isinstance(input, Tensor) and input.dim() > 1 and len(input) != 1:
         shape = tuple(input.shape)
         raise InputError(
@@ -79,9 +84,9 @@ def explain_many(
     Args:
         model: As for `explain`.
         inputs: Images, paths, arrays or prepared tensors of one or more items, in any number; they may differ in
-            size. They are read when they are needed, `batch_size` items at a time.
+            size. They are read when they are needed, `batch_size` items at a time. For a model of graphs: graphs.
         methods: Names or instances.
-        targets: Targets.
+        targets: Targets; on graphs also `node:*` and `edge:*`, each of which is as many targets as there are.
         seed: For every random draw.
         batch_size: Most items in one pass; halved, for the rest of the inputs, when memory runs out.
         progress: Called with the number of explanations made, and the number in all or 0 where nobody knows it.
@@ -100,23 +105,33 @@ def explain_many(
     for name, given in (("methods", methods), ("targets", targets)):
         if isinstance(given, str) or not isinstance(given, Sequence) or not given:
             raise SettingError(name, given=given, expected="a list with at least one entry")
-    several = _several(inputs)
-    if isinstance(several, list | tuple) and several and all(isinstance(each, Graph) for each in several):
+    known = load(model)
+    if takes_graphs(known.module):
         chosen = [method_from(method, among=GRAPH_METHODS) for method in methods]
         for target in targets:
             check_graph_target(target)
-        known = load(model)
-        meanings(known.module)  # refuses what takes no graphs
-        return explain_graphs(known, several, chosen, targets, seed=seed, progress=progress)
+        return explain_graphs(known, _graphs(inputs), chosen, targets, seed=seed, progress=progress)
     chosen = [method_from(method) for method in methods]
     for target in targets:
         check(target)
-    return _stream(load(model), several, chosen, list(targets), seed, batch_size, progress)
+    return _stream(known, _several(inputs), chosen, list(targets), seed, batch_size, progress)
+
+
+def _graphs(inputs: Any) -> list[Graph]:
+    """Graphs one by one, from whatever holds some: a list, a data set, or what `pellucid.read` takes."""
+    if not isinstance(inputs, list | tuple):
+        found = read(inputs)
+        if isinstance(found, GraphSet):
+            return list(found)
+        return [as_graph(found)]
+    if not inputs:
+        raise InputError("an empty list of graphs was given; give one or more.")
+    return [as_graph(each) for each in inputs]
 
 
 def _several(inputs: Any) -> Iterable[Any]:
     """Inputs one by one, also where someone gave a single one."""
-    single = isinstance(inputs, str | bytes | os.PathLike | Image | Graph | PIL.Image.Image | Tensor)
+    single = isinstance(inputs, str | bytes | os.PathLike | Image | Graph | GraphSet | PIL.Image.Image | Tensor)
     if single or (isinstance(inputs, np.ndarray) and inputs.ndim < 4):
         return [inputs]
     if not isinstance(inputs, Iterable):

@@ -17,6 +17,9 @@ from pellucid.models.preprocessing import Geometry
 
 if TYPE_CHECKING:
     from pellucid.figures.colour import Kind
+    from pellucid.figures.graph import GraphFigure
+    from pellucid.figures.mesh import MeshFigure
+    from pellucid.figures.molecule import MoleculeFigure
     from pellucid.figures.overlay import Overlay
 
 
@@ -76,7 +79,9 @@ class Explanation:
         return self.parts[0].values
 
     def part(self, name: str) -> Part:
-        """The part of a name: "pixels" or "map" of a picture; "nodes", "edges", "features", "edge_types" of a graph.
+        """The part of a name.
+
+        Of a picture "pixels" or "map"; of a graph "nodes", "edges", "features", "edge_types" or "edge_features".
 
         Raises:
             SettingError: There is none of that name.
@@ -105,6 +110,18 @@ class Explanation:
             and mine.keys() == theirs.keys()
             and all(_bits(array) == _bits(theirs[name]) for name, array in mine.items())
         )
+
+    def draw(self) -> "Overlay | GraphFigure | MoleculeFigure | MeshFigure":
+        """Draw the explanation: over the picture, or on the graph, the molecule or the mesh; with a numeric legend.
+
+        Raises:
+            SettingError: The values of a picture are no map.
+        """
+        if not isinstance(self.subject, GraphSubject):
+            return self.overlay()
+        from pellucid.methods.graph_drawing import draw_on_graph
+
+        return draw_on_graph(self, title=f"{self.method}: {self.target.text}")
 
     def overlay(self, *, original: Image | None = None, side: int = 480) -> "Overlay":
         """Draw the first part over the picture, with a numeric legend; the values themselves are never rescaled.
@@ -261,7 +278,14 @@ class Explanation:
         notes = f"; {'; '.join(self.notes)}" if self.notes else ""
         return f"<Explanation: {what}, {shape} at {self.parts[0].place}{notes}>"
 
+    def _repr_svg_(self) -> str | None:
+        if not isinstance(self.subject, GraphSubject):
+            return None
+        return getattr(self.draw(), "alone", lambda: None)()
+
     def _repr_png_(self) -> bytes | None:
+        if isinstance(self.subject, GraphSubject):
+            return getattr(self.draw(), "png", lambda: None)()
         if not self.parts[0].is_map:
             return None
         return self.overlay().figure_png(title=f"{self.method}: {self.target.text}", lines=self.notes)

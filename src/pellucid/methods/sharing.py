@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from pellucid.capture import passes
+from pellucid.capture import passes, reading
 from pellucid.capture.answers import Answer
 from pellucid.capture.asks import Combine, Facts, Method, Probe, Reads, Rules, Seen
 from pellucid.capture.failures import DecidesTogetherError
@@ -144,14 +144,14 @@ def _read(batch: Batch, methods: Sequence[Method], targets: Sequence[str], room:
             wanted = wanted | method.reads(facts)
         return wanted
 
-    def resolving(target: str) -> passes.Resolve:
+    def resolving(target: str) -> reading.Resolve:
         def scores(logits: Tensor, facts: Facts) -> Sequence[Score]:
             found_out.append(resolve(target, logits, facts, batch.model.class_names))
             return [each.score for each in found_out[-1]]
 
         return scores
 
-    answer, facts, found = passes.read(
+    answer, facts, found = reading.read(
         batch.model.module,
         batch.tensor,
         reads=reads,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pellucid.pages.bundle import METHODS, Bundle
-from pellucid.pages.naming import method_name, score_word
+from pellucid.pages.naming import explained, method_name, score_word
 from pellucid.pages.notes import noted, noted_by_sentence
 from pellucid.pages.words import Catalogue, Sentence, percent, shortened
 
@@ -12,19 +12,17 @@ from pellucid.pages.words import Catalogue, Sentence, percent, shortened
 def assumed_view(bundle: Bundle, words: Catalogue) -> list[dict[str, Any]]:
     """Every choice that would change the page, in rows of a label, sentences, and notes."""
     record, assumed = bundle.record, bundle.record["assumed"]
-    first = bundle.explanations[0]
     model = record["model"]
     baselines = sorted(
         {str(e.settings["baseline"]) for e in bundle.explanations if isinstance(e.settings.get("baseline"), str)}
     )
     score = score_word(bundle, words)
-    target = noted(first.target.text, "target", words, longest=160, otherwise="name")
     draws = {name: str(assumed[name]) for name in ("seed", "precision", "device")}
     rows: list[tuple[str, list[Sentence], list[Sentence]]] = [
         (
             "target",
             [
-                words.say("assumed.target", asked=assumed["target"], text=target),
+                words.say("assumed.target", asked=assumed["target"], text=explained(bundle, words)),
                 words.say("assumed.not_probability", score=score),
             ],
             [],

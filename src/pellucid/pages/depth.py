@@ -1,6 +1,6 @@
 """Form and class along the depth: what a page says about it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,14 @@ from pellucid.figures.numbers import MINUS, number
 from pellucid.pages.bundle import Bundle
 from pellucid.pages.findings import thinned
 from pellucid.pages.pictures import Picture, data_url
-from pellucid.pages.words import Catalogue, Sentence, percent, shortened
+from pellucid.pages.words import Catalogue, Sentence, abridged, percent, shortened
 
 _TICKS = ((0.0, "0"), (0.25, "0.25"), (0.5, "0.5"), (0.75, "0.75"), (1.0, "1"))
 _BELOW = -0.25
 """Where the axis of R² begins once a value lies below 0; what is lower still is drawn there."""
-_NAMES = 118
+_NAMES = 160
 """Pixels below the last diagram for the sites' names."""
+_LONGEST_NAME = 22
 
 
 def depth_view(bundle: Bundle, words: Catalogue) -> dict[str, Any] | None:
@@ -29,9 +30,9 @@ def depth_view(bundle: Bundle, words: Catalogue) -> dict[str, Any] | None:
         "claim": _claim(record, words),
         "reads": _reads(bundle, record, words),
         "wide": _panels(record, words, width=976, room=210),
-        "narrow": _panels(record, words, width=340, room=92),
-        "names": [shortened(site["name"], longest=22) for site in record["sites"]],
-        "notes": _notes(record, words),
+        "narrow": _panels(record, words, width=340, room=138),
+        "names": [abridged(site["name"], longest=_LONGEST_NAME) for site in record["sites"]],
+        "notes": _notes(record, bundle.record["sites"], words),
     }
 
 
@@ -63,7 +64,7 @@ def _reads(bundle: Bundle, record: Mapping[str, Any], words: Catalogue) -> list[
     for prefix, key, label in (("read", "sites", "depth.trained"), ("twin read", "twin", "depth.random")):
         cells = [
             {
-                "name": shortened(record[key][i]["name"], longest=22),
+                "name": abridged(record[key][i]["name"], longest=_LONGEST_NAME),
                 "picture": _picture(np.asarray(bundle.arrays[f"{prefix} {i}"])),
                 "value": _two(record[key][i]["read_form"]),
             }
@@ -146,7 +147,7 @@ def _two(value: float | None) -> str:
     return (MINUS if value < 0 and float(text) else "") + text
 
 
-def _notes(record: Mapping[str, Any], words: Catalogue) -> list[list[Sentence]]:
+def _notes(record: Mapping[str, Any], sites: Sequence[Mapping[str, Any]], words: Catalogue) -> list[list[Sentence]]:
     held = record["held"]
     notes = [
         [
@@ -166,5 +167,6 @@ def _notes(record: Mapping[str, Any], words: Catalogue) -> list[list[Sentence]]:
         notes.append([words.say("depth.emerged.none")])
     notes.append([words.say("depth.flips", orders=record["repeats"])])
     if record["twin"]:
-        notes.append([words.say("depth.twin", seed=number(record["seed"]))])
+        settled = any(site["op"] == "batch_norm" for site in sites)
+        notes.append([words.say("depth.twin.settled" if settled else "depth.twin", seed=number(record["seed"]))])
     return notes

@@ -58,6 +58,8 @@ def _depth_claim(record: Mapping[str, Any], words: Catalogue) -> Sentence:
     far = farthest(record)
     if far is None:
         return words.say("compare.depth.none")
+    if not far["distance"]:
+        return words.say("compare.equal")
     start = record["input"]
     site, count, distance = shortened(far["first"]), len(record["pairs"]), measured(far["distance"])
     if start is None or start["distance"] is None:

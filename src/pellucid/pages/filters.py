@@ -38,43 +38,36 @@ def filters_view(bundle: Bundle, words: Catalogue) -> dict[str, Any] | None:
 def _sound(record: Mapping[str, Any], words: Catalogue) -> tuple[Segment, ...]:
     layers = record["layers"]
     counted = {
-        "layers": len(layers),
+        "count": len(layers),
         "filters": grouped(sum(layer["shape"][0] for layer in layers)),
         "dead": sum(layer["dead"] for layer in layers),
         "alike": sum(layer["duplicates"] for layer in layers),
     }
-    return words.say("filters.sound" if not record["findings"] else "filters.sound.facts", **counted)
+    return words.say("filters.sound" if not record["findings"] else "filters.facts", **counted)
 
 
 def _said(finding: Mapping[str, Any], record: Mapping[str, Any], words: Catalogue) -> tuple[Segment, ...]:
-    sites, channels = finding["sites"], finding["channels"]
     return words.say(
         f"filters.found.{finding['kind']}",
-        sites=_listed([shortened(site, longest=60) for site in sites], words),
-        layers=len(sites),
+        sites=_listed([shortened(site, longest=60) for site in finding["sites"]], words),
         of=len(record["layers"]),
-        count=sum(_of(record, sites, finding["kind"])) or len(channels),
+        count=finding["count"],
     )
-
-
-def _of(record: Mapping[str, Any], sites: list[str], kind: str) -> list[int]:
-    name = "dead" if kind == "dead" else "duplicates"
-    return [int(layer[name]) for layer in record["layers"] if layer["name"] in sites]
 
 
 def _with_effect(finding: Mapping[str, Any], record: Mapping[str, Any], words: Catalogue) -> list[tuple[Segment, ...]]:
     said = [_said(finding, record, words)]
-    if finding["channels"]:
-        said.append(words.say("filters.which", channels=_listed([str(c) for c in finding["channels"]], words)))
-    if finding["largest"] is not None:
+    channels, pictures = finding["channels"], record["pictures"]
+    if channels:
         said.append(
-            words.say(
-                "filters.removal",
-                largest=number(finding["largest"]),
-                changed=finding["changed"],
-                count=record["pictures"],
-            )
+            words.say("filters.which", channels=_listed([str(c) for c in channels], words), count=len(channels))
         )
+    if finding["largest"] is not None:
+        key = "filters.removal.changed" if pictures == 1 and finding["changed"] else "filters.removal"
+        values = {"largest": number(finding["largest"]), "changed": finding["changed"], "count": pictures}
+        said.append(words.say(key, **values))
+        if finding["measured"] < finding["count"]:
+            said.append(words.say("filters.measured", measured=finding["measured"], count=finding["count"]))
     return said
 
 

@@ -1,6 +1,6 @@
 """What insights have found out, as a bundle keeps it: numbers as JSON, pictures as small arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from pellucid.figures.colour import measure
 from pellucid.insights.depth_results import Depth
 from pellucid.insights.filter_report import FilterReport
 from pellucid.insights.path import DecisionPath
+from pellucid.insights.probes import Effect
 
 _READ_BACK = 6
 """Sites at which the picture is shown as it is read back."""
@@ -70,7 +71,7 @@ def filters_part(report: FilterReport, kernels: np.ndarray | None) -> tuple[dict
     kept: dict[str, Any] = {
         "layers": layers,
         "pictures": report.pictures,
-        "findings": [{**each, **_worst(report, each["sites"], each["kind"])} for each in record["findings"]],
+        "findings": [{**each, **_about(report, each)} for each in record["findings"]],
         "kernels": None,
     }
     if kernels is None:
@@ -88,14 +89,37 @@ def filters_part(report: FilterReport, kernels: np.ndarray | None) -> tuple[dict
     return kept, {"kernels": np.ascontiguousarray(tiles)}
 
 
-def _worst(report: FilterReport, sites: Sequence[str], kind: str) -> dict[str, Any]:
-    """The largest measured effect of removing one of the filters that a finding is about."""
-    layers = [layer for layer in report.layers if layer.name in sites]
-    about = [each.removal for layer in layers for each in (layer.dead if kind == "dead" else layer.twins)]
-    measured = [effect for effect in about if effect is not None]
-    if kind not in ("dead", "duplicate") or not measured:
-        return {"largest": None, "changed": None}
-    return {"largest": max(each.largest for each in measured), "changed": max(each.changed for each in measured)}
+def _about(report: FilterReport, finding: Mapping[str, Any]) -> dict[str, Any]:
+    """The filters that a finding is about, how many, and the largest measured effect of removing one of them.
+
+    Of twins those count that are like another one: what removing the other one does is not measured.
+    """
+    layers = [layer for layer in report.layers if layer.name in finding["sites"]]
+    about: list[tuple[int, Effect | None]] = []
+    if finding["kind"] == "dead":
+        about = [
+            (each.channel, each.removal)
+            for layer in layers
+            for each in layer.dead
+            if each.remembered == finding["damage"]
+        ]
+    elif finding["kind"] == "duplicate":
+        about = [
+            (each.pair.channel, each.removal)
+            for layer in layers
+            for each in layer.twins
+            if each.exact == finding["damage"]
+        ]
+    else:
+        return {"count": len(finding["sites"]), "measured": 0, "largest": None, "changed": None}
+    effects = [effect for _, effect in about if effect is not None]
+    return {
+        "count": len(about),
+        "channels": [channel for channel, _ in about] if len(layers) == 1 else [],
+        "measured": len(effects),
+        "largest": max((each.largest for each in effects), default=None),
+        "changed": max((each.changed for each in effects), default=None),
+    }
 
 
 def thinned(grey: np.ndarray) -> np.ndarray:

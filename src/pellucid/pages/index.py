@@ -138,9 +138,10 @@ def _compared(comparison: Comparison, side: int) -> Look:
 def _named(record: Mapping[str, Any], form: str, best: Mapping[str, Any], pixels: np.ndarray) -> Look:
     return Look(
         picture=record["picture"]["name"],
-        picture_digest=record["picture"]["digest"],
+        # Text, whatever a damaged bundle holds: they are counted.
+        picture_digest=str(record["picture"]["digest"]),
         model=record["model"]["name"],
-        weights_digest=record["model"]["weights_digest"],
+        weights_digest=str(record["model"]["weights_digest"]),
         form=form,
         best=best,
         thumbnail=reduced(np.asarray(pixels), _SIDES[0][1]),

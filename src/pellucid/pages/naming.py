@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pellucid.pages.bundle import Bundle
-from pellucid.pages.notes import noted_text
-from pellucid.pages.words import Catalogue, shortened
+from pellucid.pages.notes import noted, noted_text
+from pellucid.pages.words import Catalogue, Segment, Sentence, shortened
 
 
 def score_word(bundle: Bundle, words: Catalogue) -> str:
@@ -34,6 +34,14 @@ def subject(bundle: Bundle, words: Catalogue) -> str:
     """What is explained, by a name that fits into a title."""
     target = bundle.explanations[0].target
     return explained_names(bundle, words)[0] if len(target.classes) == 1 else noted_text(target.text, "target", words)
+
+
+def explained(bundle: Bundle, words: Catalogue) -> Sentence:
+    """What is explained, in full; of a model whose answers are numbers an output, not a class."""
+    target = bundle.explanations[0].target
+    if len(target.classes) == 1 and bundle.record["answer"]["form"] == "values":
+        return (Segment(explained_names(bundle, words)[0], "name"),)
+    return noted(target.text, "target", words, longest=160, otherwise="name")
 
 
 def explained_names(bundle: Bundle, words: Catalogue) -> list[str]:

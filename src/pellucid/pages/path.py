@@ -7,17 +7,19 @@ import numpy as np
 
 from pellucid.figures.numbers import number
 from pellucid.pages.bundle import Bundle
-from pellucid.pages.notes import noted, noted_text
+from pellucid.pages.naming import explained
 from pellucid.pages.pictures import bar, map_url
-from pellucid.pages.words import Catalogue, Sentence, percent, shortened
+from pellucid.pages.words import Catalogue, Sentence, abridged, percent, shortened
 
 _SIDE = 72
 _ROW = 118
 _TOP = 34
-_LABEL = 150
+_LABEL = 190
 """Pixels at the right for the target's name."""
 _WIDEST = 7.0
 """Pixels of the thickest line between two columns."""
+_LETTER = 6.8
+"""Pixels of a letter of a site's name."""
 
 
 def path_view(bundle: Bundle, words: Catalogue) -> dict[str, Any] | None:
@@ -25,27 +27,33 @@ def path_view(bundle: Bundle, words: Catalogue) -> dict[str, Any] | None:
     record = bundle.record.get("path")
     if record is None:
         return None
-    sites = record["sites"]
+    sites, name = record["sites"], explained(bundle, words)
     urls = [[map_url(entries) for entries in np.asarray(bundle.arrays[f"path {i}"])] for i in range(len(sites))]
     return {
-        "claim": _claim(record, words),
-        "graph": _graph(record, urls, words),
+        "claim": _claim(record, name, words),
+        "graph": _graph(record, urls, name, words),
         "rows": [_row(site, urls[i], record["score"], words) for i, site in enumerate(sites)],
         "bar": bar("sequential"),
-        "target": noted_text(record["target"], "target", words, longest=26),
+        "target": shortened(_plain(name), longest=26),
     }
 
 
-def _claim(record: Mapping[str, Any], words: Catalogue) -> Sentence:
+def _plain(sentence: Sentence) -> str:
+    return "".join(segment.text for segment in sentence)
+
+
+def _claim(record: Mapping[str, Any], name: Sentence, words: Catalogue) -> Sentence:
     last = record["sites"][-1]
+    if last["positive"] <= 0:
+        return words.say("path.claim.none", site=shortened(last["name"]), name=name)
     shown = sum(max(0.0, node["contribution"]) for node in last["nodes"])
     return words.say(
         "path.claim",
         shown=len(last["nodes"]),
         channels=last["channels"],
         site=shortened(last["name"]),
-        share=percent(shown / last["positive"]) if last["positive"] > 0 else "0",
-        name=noted(record["target"], "target", words, longest=160, otherwise="name"),
+        share=percent(shown / last["positive"]),
+        name=name,
     )
 
 
@@ -78,7 +86,9 @@ def _row(site: Mapping[str, Any], urls: Sequence[str], score: float, words: Cata
     }
 
 
-def _graph(record: Mapping[str, Any], urls: Sequence[Sequence[str]], words: Catalogue) -> dict[str, Any]:
+def _graph(
+    record: Mapping[str, Any], urls: Sequence[Sequence[str]], name: Sentence, words: Catalogue
+) -> dict[str, Any]:
     """Columns of nodes from the picture to the class, and lines as thick as what comes through."""
     sites = record["sites"]
     most = max(len(site["nodes"]) for site in sites)
@@ -119,7 +129,7 @@ def _graph(record: Mapping[str, Any], urls: Sequence[Sequence[str]], words: Cata
         if place_number == len(sites) - 1:
             lines += _lines(here, [label], [[node["contribution"]] for node in site["nodes"]])
     heads = [
-        {"x": _px((i + 1) * step + _SIDE / 2), "text": shortened(site["name"], longest=24)}
+        {"x": _px((i + 1) * step + _SIDE / 2), "text": abridged(site["name"], longest=int(step / _LETTER) - 1)}
         for i, site in enumerate(sites)
     ]
     return {
@@ -136,7 +146,7 @@ def _graph(record: Mapping[str, Any], urls: Sequence[Sequence[str]], words: Cata
             "below": _px(label[1] + _SIDE / 2 + 16),
         },
         "score": number(record["score"], digits=4),
-        "alt": words.text("path.alt", name=noted_text(record["target"], "target", words, longest=60)),
+        "alt": words.text("path.alt", name=shortened(_plain(name), longest=60)),
     }
 
 

@@ -137,7 +137,8 @@ def _findings(explanation: Explanation, words: Catalogue) -> tuple[list[Sentence
             negative = float(np.clip(plane, None, 0).sum(dtype=np.float64))
             found.append(words.say("why.signs", positive=number(positive, sign=True), negative=number(negative)))
         found.append(words.say("why.complete", total=number(total, digits=4), rise=number(total - gap, digits=4)))
-        if relative is not None:
+        # Where the score does not change there is no share of the change; a note says so.
+        if relative is not None and np.isfinite(relative):
             found.append(words.say("why.gap", gap=number(gap, digits=2), share=percent(relative)))
             short = (f"{percent(relative)} %", words.say("short.gap"))
     for name, value in sorted(checks.items()):

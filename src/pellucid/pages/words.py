@@ -21,7 +21,7 @@ LANGUAGES = ("en", "ko")
 
 # Control characters, line and paragraph separators, marks that turn the direction of writing, and lone surrogates. The
 # zero-width joiner stays: emoji need it.
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 _LONGEST = 160
 
 
@@ -103,6 +103,13 @@ def shortened(text: str, *, longest: int = _LONGEST) -> str:
     """A foreign text, cut where it would fill the page; how long it was is said."""
     text = visible(text)
     return text if len(text) <= longest else f"{text[: longest - 12]}… ({number(len(text))})"
+
+
+def abridged(name: str, *, longest: int) -> str:
+    """The name of a site where there is little room: both its ends, since they tell sites apart."""
+    name = visible(name)
+    tail = (longest - 1) // 3
+    return name if len(name) <= longest else f"{name[: longest - 1 - tail]}…{name[-tail:]}"
 
 
 def cleaned(record: object) -> object:
