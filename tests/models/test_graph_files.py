@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -12,6 +13,8 @@ import torch
 import pellucid
 from pellucid.archive import digest
 from pellucid.errors import CheckpointError, InputError, ModelError, SettingError
+from pellucid.inputs.graph import Graph
+from pellucid.inputs.graph_features import row_normalised
 from pellucid.inputs.image import Image
 from pellucid.inputs.karate import karate_club
 from pellucid.models.bundled import load_kinship, load_truth
@@ -71,13 +74,22 @@ def test_loading_leaves_the_random_state_alone(tmp_path: Path) -> None:
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_a_preparation_is_said_in_the_notes(tmp_path: Path) -> None:
+def test_graphs_are_prepared_as_in_training_and_the_notes_say_so(tmp_path: Path) -> None:
     file = tmp_path / "net.safetensors"
     file.write_bytes(saved_network(network(), class_names=NAMES, preparation="row-normalised"))
     assert pellucid.load(file).notes == (
-        "it was trained on graphs with features that are 'row-normalised': make yours so with "
-        "pellucid.inputs.graph_features.prepared(graph, 'row-normalised')",
+        "it was trained on graphs with features that are 'row-normalised', and every graph it is given is made so",
     )
+    features = np.random.default_rng(0).uniform(1, 9, (3, network().settings["in_features"]))
+    graph = Graph(edges=[(0, 1), (1, 2)], features=features)
+    model = pellucid.load(file)
+    target = "graph" if network().level == "graph" else "node:1"
+    raw, ready = (
+        pellucid.explain(model, each, method="saliency", target=target) for each in (graph, row_normalised(graph))
+    )
+    assert raw.same_as(ready)
+    plain = pellucid.explain(model.module, graph, method="saliency", target=target)
+    assert not np.allclose(raw.logits, plain.logits, atol=1e-3)
 
 
 def test_the_card_beside_the_weights_is_found_and_leads_to_them(tmp_path: Path) -> None:

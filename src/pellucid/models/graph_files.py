@@ -93,6 +93,7 @@ def architecture_of(read: Weights, path: Path) -> Architecture:
     """
     network, record = network_of(read.state, read.metadata, file=read.file)
     card = _card_beside(path) or {"architecture": {"class": "GCN", **network.settings}, **record}
+    card = {**card, "preparation": record.get("preparation")}  # what the weights say, not the file beside them
     names = record.get("class_names")
     notes: tuple[str, ...] = read.notes
     if record.get("preparation"):
@@ -109,11 +110,8 @@ def architecture_of(read: Weights, path: Path) -> Architecture:
 
 
 def note_on_preparation(preparation: str) -> str:
-    """One sentence for whoever is about to give the network a graph."""
-    return (
-        f"it was trained on graphs with features that are {preparation!r}: make yours so with "
-        f"pellucid.inputs.graph_features.prepared(graph, {preparation!r})"
-    )
+    """One sentence on what happens to the graphs that the network is given."""
+    return f"it was trained on graphs with features that are {preparation!r}, and every graph it is given is made so"
 
 
 def weights_beside(card: Path) -> Path:
