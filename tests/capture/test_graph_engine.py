@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import graph_models as samples
+from pellucid.capture import passes
 from pellucid.capture.graph_asks import Aim, Blocks, settled, union_of
 from pellucid.capture.graph_engine import Deleted, GraphRun, WholePass, whole_pass, without
 from pellucid.capture.unions import neighbourhoods, whole_graphs
@@ -223,3 +224,17 @@ class _Counting(torch.overrides.TorchFunctionMode):
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.calls.append(getattr(function, "__name__", ""))
         return function(*args, **(kwargs or {}))
+
+
+def test_the_norms_of_a_twin_are_settled_on_a_graph() -> None:
+    torch.manual_seed(0)
+    twin = GCN(samples.FEATURES, samples.CLASSES, layers=2, batch_norm=True)
+    arguments = arguments_of(twin, [GRAPH])
+    seen: list[torch.Tensor] = []
+    handle = twin.norms[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
+    state = torch.get_rng_state()
+    passes.settle_norms(twin, [arguments])
+    handle.remove()
+    assert torch.equal(state, torch.get_rng_state())
+    torch.testing.assert_close(twin.norms[0].running_mean, seen[0].mean(0))
+    assert not twin.training

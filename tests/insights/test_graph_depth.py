@@ -136,6 +136,35 @@ def test_shares_of_hops_are_those_of_plain_derivatives(name: str) -> None:
     assert sum(hops(found.sites[-1])) == pytest.approx(1.0)
 
 
+def test_features_that_enter_by_a_linear_layer_are_not_derived_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pellucid.capture import passes
+
+    wide, seen = 0, passes.derivative
+
+    def counted(total: Tensor, inputs: Any, **rest: Any) -> Any:
+        nonlocal wide
+        wide += any(each.shape[1] == WIDTH for each in inputs)
+        return seen(total, inputs, **rest)
+
+    monkeypatch.setattr(passes, "derivative", counted)
+    torch.manual_seed(0)
+    along_graph_depth(GCN(WIDTH, 3, hidden=5), ring(), twin=False)
+    assert wide == 2  # one for each site, to see that there is no other way in
+
+    class Twice(nn.Module):
+        """The linear layer is not all: the features are added again behind it."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = GraphConvolution(WIDTH, WIDTH)
+
+        def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+            return self.layer(x, edge_index) + 10 * x
+
+    site = last(Twice(), ring())
+    assert hops(site)[0] > 0.9
+
+
 def _distances(graph: Graph) -> np.ndarray:
     """From each node back along the arcs, by repeated steps."""
     step = (graph.adjacency().T.toarray() != 0).astype(int)

@@ -11,6 +11,7 @@ import graph_models as samples
 import pellucid
 from pellucid.inputs.graph import Graph
 from pellucid.methods.explanation import Explanation
+from pellucid.methods.graph_subject import GraphSubject
 from pellucid.models.gcn import GCN
 from pellucid.models.graph_layers import GraphConvolution
 
@@ -174,11 +175,11 @@ def test_grad_cam_of_a_node_is_about_vectors_of_the_whole_graph_that_can_reach_i
     model = GCN(samples.FEATURES, 3, layers=3)
     for part in model.convolutions:
         nn.init.uniform_(part.bias, 0.5, 1.0)  # a node that receives nothing would have a vector, too
-    why = pellucid.explain(model, GRAPH, method="grad-cam", target="node:5/class:1")
+    why = pellucid.explain(model, GRAPH, method="grad-cam", target="node:0/class:1")
     assert isinstance(why.subject, GraphSubject)
     trace = pellucid.trace(model, GRAPH)
     vectors, weight = trace["activations.1"].values.numpy(), model.convolutions[2].linear.weight[1].detach().numpy()
-    heard = GRAPH.normalised_adjacency().toarray()[5]
+    heard = GRAPH.normalised_adjacency().toarray()[0]
     nodes = why.subject.nodes
     alpha = heard.sum() * weight / len(nodes)
     wanted = np.where(heard[nodes] != 0, np.maximum(vectors[nodes] @ alpha, 0), 0)

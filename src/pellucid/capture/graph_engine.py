@@ -252,25 +252,24 @@ class GraphRun:
         seen = watch.before if self._whole.answer.looked_through else None
         return self._of_targets(output if seen is None else seen)
 
-    def read(self, site: str, *, features: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def read(self, site: str) -> tuple[Tensor, Tensor]:
         """The logits of each block's target and the values of a site, as parts of one autograd graph.
-
-        Args:
-            site: A site.
-            features: Other features of the union's nodes, (nodes, features); None for their own.
 
         Raises:
             SiteError: This pass does not come by the site.
         """
+        logits, [values] = self.read_all([site], self.features.detach().clone().requires_grad_(True))
+        return logits, values
+
+    def read_all(self, sites: Sequence[str], features: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The same for several sites, with given features of the union's nodes, (nodes, features)."""
         module = self._whole.module
-        recorder = Recorder(module, wants=lambda name, *_: name == site, live=True)
-        x = self.features.detach().clone().requires_grad_(True) if features is None else features
-        arguments = self._arguments.with_features(x)
+        recorder = Recorder(module, wants=lambda name, *_: name in sites, live=True)
         with self._steering.passing(None):
-            output = passes.forward_graph(module, arguments, recorder)
+            output = passes.forward_graph(module, self._arguments.with_features(features), recorder)
         self.forwards += 1
         logits = read_answer(recorder, output, items=len(output)).logits
-        return self._of_targets(logits), recorder.value(site)
+        return self._of_targets(logits), [recorder.value(site) for site in sites]
 
     def _of_targets(self, logits: Tensor) -> Tensor:
         logits = logits.reshape(len(logits), -1)
