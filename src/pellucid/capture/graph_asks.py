@@ -116,16 +116,26 @@ class Blocks:
         return (logits * self.weights).sum(1)
 
     def logits(
-        self, *, features: Tensor | None = None, edges: Tensor | None = None, arcs: Tensor | None = None
+        self,
+        *,
+        features: Tensor | None = None,
+        scale: Tensor | None = None,
+        edges: Tensor | None = None,
+        arcs: Tensor | None = None,
     ) -> Tensor:
         """Logits of the blocks' targets, (blocks, classes).
 
         Args:
             features: Other features, (nodes, features).
+            scale: Factors for the features instead, (nodes or blocks, 1 or features). Of features that are mostly 0,
+                only the others are multiplied.
             edges: A factor for the messages along each edge, in both directions, (edges,).
             arcs: A factor for the messages along each arc, (arcs,), instead.
         """
-        return self.run.logits(features=features, mask=edges[self.edge_of_arc] if edges is not None else arcs)
+        mask = edges[self.edge_of_arc] if edges is not None else arcs
+        by_block = scale is not None and len(scale) == self.count and self.count != len(self.block_of_node)
+        scale_of = self.block_of_node if by_block else None
+        return self.run.logits(features=features, mask=mask, scale=scale, scale_of=scale_of)
 
     def copies(self, blocks: Sequence[int]) -> "Blocks":
         """Copies of some blocks side by side, each as often as it is named; nodes and edges keep their order."""

@@ -118,23 +118,24 @@ class GNNExplainer:
         return {name: self._finished(blocks, name, mask, reached[name]) for name, mask in masks.items()}
 
     def _started(self, blocks: Blocks, *, seed: int, random: bool) -> dict[str, Tensor]:
-        whole, x = blocks.whole.arguments, blocks.features
+        whole, like = blocks.whole.arguments, blocks.whole.answer.logits
+        nodes, features = len(blocks.union.node), whole.x.shape[1]
         generator = torch.Generator().manual_seed(seed)
         shapes: dict[str, tuple[int, ...]] = {}
         if self.nodes != "none":
-            rows = blocks.count if self.nodes == "feature" else len(x)
-            shapes["nodes"] = (rows, 1 if self.nodes == "node" else x.shape[1])
+            rows = blocks.count if self.nodes == "feature" else nodes
+            shapes["nodes"] = (rows, 1 if self.nodes == "node" else features)
         if self.edges:
             shapes["edges"] = (blocks.edges if self.tie else len(blocks.edge_of_arc),)
         if self.edge_types:
             shapes["edge_types"] = (blocks.count, blocks.types)
         if not random:
-            return {name: x.new_zeros(shape) for name, shape in shapes.items()}
+            return {name: like.new_zeros(shape) for name, shape in shapes.items()}
         # Drawn for the whole graph and sliced, as PyG does: a target gets the same start, whoever its neighbours are.
         drawn: dict[str, Tensor] = {}
         node = torch.from_numpy(blocks.union.node)
         if self.nodes == "feature":
-            drawn["nodes"] = (torch.randn(1, x.shape[1], generator=generator) * 0.1).expand(blocks.count, -1)
+            drawn["nodes"] = (torch.randn(1, features, generator=generator) * 0.1).expand(blocks.count, -1)
         elif self.nodes != "none":
             drawn["nodes"] = (torch.randn(whole.nodes, shapes["nodes"][1], generator=generator) * 0.1)[node]
         if self.edges:
@@ -145,13 +146,11 @@ class GNNExplainer:
             drawn["edges"] = arcs[_first_arc(whole.edge_of.cpu())[chosen] if self.tie else chosen]
         if self.edge_types:
             drawn["edge_types"] = (torch.randn(1, blocks.types, generator=generator) * 0.1).expand(blocks.count, -1)
-        return {name: value.to(x).clone() for name, value in drawn.items()}
+        return {name: value.to(like).clone() for name, value in drawn.items()}
 
     def _masked(self, blocks: Blocks, masks: dict[str, Tensor]) -> Tensor:
-        features = arcs = None
-        if "nodes" in masks:
-            shown = masks["nodes"].sigmoid()
-            features = blocks.features * (shown[blocks.block_of_node] if self.nodes == "feature" else shown)
+        arcs = None
+        scale = masks["nodes"].sigmoid() if "nodes" in masks else None
         if "edges" in masks:
             arcs = masks["edges"].sigmoid()
             arcs = arcs[blocks.edge_of_arc] if self.tie else arcs
@@ -159,7 +158,7 @@ class GNNExplainer:
             assert blocks.edge_types is not None
             by_edge = masks["edge_types"].sigmoid()[blocks.block_of_edge, blocks.edge_types][blocks.edge_of_arc]
             arcs = by_edge if arcs is None else arcs * by_edge
-        return blocks.logits(features=features, arcs=arcs)
+        return blocks.logits(scale=scale, arcs=arcs)
 
     @staticmethod
     def _misses(blocks: Blocks, logits: Tensor, plain: Tensor) -> Tensor:

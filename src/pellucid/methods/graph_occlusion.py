@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pellucid.capture.graph_asks import Aim, Blocks, GraphParts, chunks, union_of
+from pellucid.capture.graph_asks import Blocks, GraphParts, chunks
 from pellucid.capture.graph_engine import Deleted, without
 from pellucid.capture.unions import Union
 from pellucid.errors import SettingError
@@ -59,14 +59,18 @@ class GraphOcclusion:
 
     def _after(self, blocks: Blocks, owner: Tensor, *, of: Of) -> Tensor:
         """The score of its block without each node, or without each edge."""
-        found = [torch.zeros(0, dtype=blocks.features.dtype, device=owner.device)]
+        found = [torch.zeros(0, dtype=blocks.weights.dtype, device=owner.device)]
         arcs_of = np.bincount(blocks.union.block[blocks.union.arcs[1]], minlength=blocks.count)
         first = np.searchsorted(owner.cpu().numpy(), np.arange(blocks.count))
         for start, stop in chunks(arcs_of[owner.cpu().numpy()], most=1 if blocks.whole.alone else ARCS):
             mine = owner[start:stop].tolist()
             inside = torch.arange(start, stop) - torch.from_numpy(first)[mine]
-            run = self._deleted if self.removal == "delete" else self._silenced
-            found.append(run(blocks, mine, inside.to(owner.device), of))
+            if self.removal == "delete":
+                found.append(
+                    self._deleted(blocks, blocks.union.repeated(np.array(mine)), mine, inside.to(owner.device), of)
+                )
+            else:
+                found.append(self._silenced(blocks, mine, inside.to(owner.device), of))
         return torch.cat(found)
 
     @staticmethod
@@ -83,9 +87,7 @@ class GraphOcclusion:
             return copies.score(copies.logits(features=copies.features * ~gone[:, None], arcs=kept))
 
     @staticmethod
-    def _deleted(blocks: Blocks, mine: list[int], inside: Tensor, of: Of) -> Tensor:
-        aims: list[Aim] = [blocks.aims[block] for block in mine]
-        union = union_of(blocks.whole, aims, further=1)
+    def _deleted(blocks: Blocks, union: Union, mine: list[int], inside: Tensor, of: Of) -> Tensor:
         device = inside.device
         arcs = torch.from_numpy(union.arcs).to(device)
         gone = torch.zeros(len(union.node), dtype=torch.bool, device=device)
@@ -99,7 +101,7 @@ class GraphOcclusion:
             nodes = blocks.union.node[(_firsts(blocks.block_of_node, blocks.count)[mine] + inside).cpu().numpy()]
             there = torch.from_numpy(union.node == nodes[union.block]).to(device)
             aimed = torch.zeros_like(gone)
-            if aims[0].nodes:
+            if blocks.aims[0].nodes:
                 aimed[torch.from_numpy(union.target).to(device).flatten()] = True
             gone = there & ~aimed
             bare = there & aimed
@@ -108,7 +110,7 @@ class GraphOcclusion:
                 features = _features(blocks, union) * ~bare[:, None]
             gone, features = _without_empty_graphs(gone, features, union, blocks)
         logits = without(blocks.whole, union, Deleted(nodes=gone, arcs=cut), features=features)
-        return (logits * torch.stack([aim.weights for aim in aims]).to(logits)).sum(1)
+        return (logits * blocks.weights[mine].to(logits)).sum(1)
 
 
 def _features(blocks: Blocks, union: Union) -> Tensor:
