@@ -143,7 +143,8 @@ def deletion_loop(model: nn.Module, graph: Graph) -> Callable[[int], dict[int, f
     @torch.no_grad()
     def run(node: int) -> dict[int, float]:
         near = np.union1d(graph.neighbours(node), [node])
-        # Within two layers an edge reaches the node if one of its ends is the node or a neighbour of it.
+        near = np.unique(np.concatenate([near, *(graph.neighbours(each) for each in near.tolist())]))
+        # An edge of a node two hops away carries no message in time, but it counts in that node's degree.
         reaching = np.flatnonzero(np.isin(edges, near).any(axis=1))
         whole = model(x, given.edge_index)[node]
         best = int(whole.argmax())

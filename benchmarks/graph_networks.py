@@ -40,20 +40,21 @@ class NodeNetwork(nn.Module):
 class GraphNetwork(nn.Module):
     """Three convolutions of 20 channels with ReLU; mean and maximum over the nodes side by side, one linear layer.
 
-    The network of PGExplainer for graphs.
+    The network of PGExplainer for graphs, with batch norm: without it, it does not learn BA-2motifs.
     """
 
     def __init__(self, features: int, classes: int, *, hidden: int = 20) -> None:
         super().__init__()
         widths = [features, hidden, hidden, hidden]
         self.convolutions = nn.ModuleList(GraphConvolution(a, b) for a, b in itertools.pairwise(widths))
+        self.norms = nn.ModuleList(nn.BatchNorm1d(hidden) for _ in range(3))
         self.activations = nn.ModuleList(nn.ReLU() for _ in range(3))
         self.classify = nn.Linear(2 * hidden, classes)
 
     def forward(self, x: Tensor, edge_index: Tensor, batch: Tensor) -> Tensor:
         """Logits (graphs, classes)."""
-        for convolution, activation in zip(self.convolutions, self.activations, strict=True):
-            x = activation(convolution(x, edge_index))
+        for convolution, norm, activation in zip(self.convolutions, self.norms, self.activations, strict=True):
+            x = activation(norm(convolution(x, edge_index)))
         graphs = int(batch[-1]) + 1
         total = x.new_zeros(graphs, x.shape[1]).index_add(0, batch, x)
         sizes = x.new_zeros(graphs).index_add(0, batch, torch.ones_like(x[:, 0]))
@@ -132,9 +133,8 @@ def trained_on_cora(graph: Graph, model: nn.Module, *, seed: int = 0, epochs: in
     x = x / x.sum(1, keepdim=True).clamp(min=1)
     layers: Any = model.convolutions if isinstance(model, GCN) else list(model.children())
     groups: list[list[Any]] = [list(layer.parameters()) for layer in layers]
-    optimiser = torch.optim.Adam(
-        [{"params": groups[0], "weight_decay": 5e-4}, {"params": [p for group in groups[1:] for p in group]}], lr=0.01
-    )
+    parameters: Any = [{"params": groups[0], "weight_decay": 5e-4}, *({"params": group} for group in groups[1:])]
+    optimiser = torch.optim.Adam(parameters, lr=0.01)
     for _ in range(epochs):
         optimiser.zero_grad()
         logits = model.train()(x, given.edge_index)

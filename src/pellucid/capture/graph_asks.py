@@ -129,6 +129,7 @@ class Blocks:
         self,
         *,
         features: Tensor | None = None,
+        scale: Tensor | None = None,
         edges: Tensor | None = None,
         arcs: Tensor | None = None,
         attributes: Tensor | None = None,
@@ -137,12 +138,16 @@ class Blocks:
 
         Args:
             features: Other features, (nodes, features).
+            scale: Factors for the features instead, (nodes or blocks, 1 or features). Of features that are mostly 0,
+                only the others are multiplied.
             edges: A factor for the messages along each edge, in both directions, (edges,).
             arcs: A factor for the messages along each arc, (arcs,), instead.
             attributes: Other edge features, (arcs, features).
         """
         mask = edges[self.edge_of_arc] if edges is not None else arcs
-        return self.run.logits(features=features, mask=mask, attributes=attributes)
+        by_block = scale is not None and len(scale) == self.count and self.count != len(self.block_of_node)
+        scale_of = self.block_of_node if by_block else None
+        return self.run.logits(features=features, mask=mask, scale=scale, scale_of=scale_of, attributes=attributes)
 
     def copies(self, blocks: Sequence[int]) -> "Blocks":
         """Copies of some blocks side by side, each as often as it is named; nodes and edges keep their order."""
@@ -217,7 +222,8 @@ def costs_of(blocks: Blocks, *, arcs: int, dense: bool) -> npt.NDArray[np.int64]
     """What each block costs, in arcs, where `arcs` is the most that fits: its own, or what its dense features weigh."""
     union = blocks.union
     own = np.bincount(union.block[union.arcs[1]], minlength=union.blocks)
-    if not dense:
+    # A first layer that multiplies features by weights needs only their product, which is known by now.
+    if not dense and blocks.whole.known.products:
         return own
     width = blocks.whole.arguments.x.shape[1]
     weighed = np.bincount(union.block, minlength=union.blocks) * (width * arcs / CELLS)

@@ -5,28 +5,27 @@ are cut out with the normalised weights that they have in the whole graph, laid 
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from pellucid.capture import passes
 from pellucid.capture.answers import Answer, read_answer
-from pellucid.capture.feature_rows import select_rows
+from pellucid.capture.graph_rows import Known, Rows, Watch
 from pellucid.capture.messages import (
     Route,
     Steering,
     convolution_of,
     message_layers,
+    narrowed,
     noted_routes,
     steered,
     uncached,
 )
-from pellucid.capture.operations import SOFTMAXES, function_op
 from pellucid.capture.provenance import storage_of
 from pellucid.capture.recorder import Recorder
 from pellucid.capture.sites import Site
@@ -35,7 +34,7 @@ from pellucid.capture.unions import Union
 from pellucid.errors import OutputError
 from pellucid.models.graph_arguments import GraphArguments, meanings
 
-Rows = Literal["nodes", "edges", "graphs"]
+RowsOf = Literal["nodes", "edges", "graphs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,6 +52,7 @@ class WholePass:
         reach: The same for the values of each site that leads to the answer.
         rows: What a row of the answer is about.
         seconds: How long it took.
+        known: What of its features is computed only once.
         coupled: Whether every node depends on all others, as where features are normalised over the graph; then a block
             is the whole graph.
     """
@@ -65,8 +65,9 @@ class WholePass:
     routes: Mapping[str, Sequence[Route]]
     depth: int
     reach: Mapping[str, int]
-    rows: Rows
+    rows: RowsOf
     seconds: float
+    known: Known
     coupled: bool = False
 
     @property
@@ -106,6 +107,7 @@ def whole_pass(module: nn.Module, arguments: GraphArguments) -> WholePass:
         reach=reach,
         rows=_rows(module, arguments, rows),
         seconds=time.perf_counter() - started,
+        known=Known(x=arguments.x, weights=frozenset(storage_of(each) for each in module.parameters())),
     )
 
 
@@ -122,7 +124,7 @@ def site_values(whole: WholePass, names: Collection[str]) -> dict[str, Tensor]:
     return {name: recorder.value(name) for name in names}
 
 
-def _rows(module: nn.Module, arguments: GraphArguments, rows: int) -> Rows:
+def _rows(module: nn.Module, arguments: GraphArguments, rows: int) -> RowsOf:
     """What each row of an answer is about, by their number.
 
     Raises:
@@ -155,36 +157,59 @@ class Deleted:
     arcs: Tensor
 
 
-def without(whole: WholePass, union: Union, deleted: Deleted, *, features: Tensor | None = None) -> Tensor:
+def without(whole: WholePass, union: Union, deleted: Deleted, *, scale: Tensor | None = None) -> Tensor:
     """The logits of each block's target after something has really been taken out, (blocks, classes).
 
     The union must reach one hop further than the model, so that all degrees that count are those of the whole graph.
+
+    Args:
+        whole: The pass over the whole graph.
+        union: The blocks.
+        deleted: What is taken out.
+        scale: A factor for the features of each node, (nodes, 1); None for none.
     """
     device = whole.arguments.x.device
-    target = torch.from_numpy(union.target).to(device)
-    kept = ~deleted.nodes
-    place = kept.cumsum(0) - 1
-    cut = _cut(whole.arguments, union, pairs=place[target].T if whole.rows == "edges" else None)
-    arcs = ~deleted.arcs & kept[cut.edge_index[0]] & kept[cut.edge_index[1]]
+    target, node = torch.from_numpy(union.target).to(device), torch.from_numpy(union.node).to(device)
+    near = torch.from_numpy(union.hops).to(device) < max(whole.depth, 1)
+    left, arcs = _cut(whole.arguments, union, pairs=target.T if whole.rows == "edges" else None), ~deleted.arcs
+    if bool(deleted.nodes.any()):
+        kept = ~deleted.nodes
+        place = kept.cumsum(0) - 1
+        arcs &= kept[left.edge_index[0]] & kept[left.edge_index[1]]
+        node, near, target = node[kept], near[kept], place[target]
+        left = replace(
+            left,
+            edge_index=place[left.edge_index],
+            batch=left.batch[kept],
+            pairs=target.T if whole.rows == "edges" else None,
+        )
+        scale = None if scale is None else scale[kept]
+
+    there = arcs.nonzero().flatten()
 
     def per_arc(value: Tensor | None) -> Tensor | None:
-        return None if value is None else value[arcs]
+        return None if value is None else value.index_select(0, there)
 
+    rows = Rows(whole.known, node)
+    rows = rows if scale is None else rows.scaled(scale, None)
     left = replace(
-        cut,
-        x=select_rows(cut.x if features is None else features, kept.nonzero().flatten()),
-        edge_index=place[cut.edge_index[:, arcs]],
-        edge_weight=per_arc(cut.edge_weight),
-        edge_attr=per_arc(cut.edge_attr),
-        edge_type=per_arc(cut.edge_type),
-        batch=cut.batch[kept],
-        edge_of=cut.edge_of[arcs],
+        left,
+        x=rows.stand_in,
+        edge_index=left.edge_index.index_select(1, there),
+        edge_weight=per_arc(left.edge_weight),
+        edge_attr=per_arc(left.edge_attr),
+        edge_type=per_arc(left.edge_type),
+        edge_of=left.edge_of.index_select(0, there),
     )
-    with undisturbed(whole.module), uncached(whole.module), torch.no_grad(), _Watch(None, {}) as watch:
+    with ExitStack() as stack:
+        for context in (undisturbed(whole.module), uncached(whole.module), narrowed(whole.module, near)):
+            stack.enter_context(context)
+        stack.enter_context(torch.no_grad())
+        watch = stack.enter_context(Watch(rows))
         output = passes.run_graph(whole.module, left)
     seen = watch.before if whole.answer.looked_through else None
     logits: Tensor = (output if seen is None else seen).flatten(1)
-    return logits[place[target[:, 0]]] if whole.rows == "nodes" else logits
+    return logits[target[:, 0]] if whole.rows == "nodes" else logits
 
 
 class GraphRun:
@@ -202,27 +227,19 @@ class GraphRun:
         self._rows = whole.rows
         self._target = torch.from_numpy(union.target).to(whole.arguments.x.device)
         self._arguments = _cut(whole.arguments, union, pairs=self._target.T if self._rows == "edges" else None)
-        self._known: dict[Any, Tensor] = {}
-        self._dense: Tensor | None = None
+        self._features = Rows(whole.known, torch.from_numpy(union.node).to(whole.arguments.x.device))
         self._undo = ExitStack()
         self.forwards = self.backwards = 0
 
     @property
     def features(self) -> Tensor:
-        """The features of the union's nodes, (nodes, features), dense; made when first asked for."""
-        if self._dense is None:
-            self._dense = self._arguments.x.to_dense() if self._arguments.x.is_sparse else self._arguments.x
-        return self._dense
+        """The features of the union's nodes, (nodes, features), dense."""
+        return self._features.dense()
 
     @property
     def attributes(self) -> Tensor | None:
         """The edge features as the model gets them, (arcs, features); of edge types one column each."""
         return self._arguments.edge_attr
-
-    @property
-    def given_features(self) -> Tensor:
-        """The same as they are, dense or sparse."""
-        return self._arguments.x
 
     def __enter__(self) -> "GraphRun":
         self._undo.enter_context(undisturbed(self._whole.module))
@@ -231,22 +248,29 @@ class GraphRun:
 
     def __exit__(self, *exception: object) -> None:
         self._undo.close()
-        self._known.clear()
 
     def logits(
-        self, *, features: Tensor | None = None, mask: Tensor | None = None, attributes: Tensor | None = None
+        self,
+        *,
+        features: Tensor | None = None,
+        mask: Tensor | None = None,
+        scale: Tensor | None = None,
+        scale_of: Tensor | None = None,
+        attributes: Tensor | None = None,
     ) -> Tensor:
         """The logits of each block's target, (blocks, classes); differentiable in what is given.
 
         Args:
             features: Other features of the union's nodes, (nodes, features); None for their own.
             mask: A factor for the messages along each arc of the union, (arcs,); None for none.
+            scale: Factors for their own features instead, (nodes or scales, 1 or features).
+            scale_of: Which row of `scale` belongs to each node; None where they are the same.
             attributes: Other edge features, (arcs, features); None for their own.
         """
-        arguments = self._arguments if features is None else self._arguments.with_features(features)
+        rows = self._features if scale is None else self._features.scaled(scale, scale_of)
+        arguments = self._arguments.with_features(rows.stand_in if features is None else features)
         arguments = arguments if attributes is None else replace(arguments, edge_attr=attributes)
-        fixed = self._arguments.x if features is None else None
-        with self._steering.passing(mask), _Watch(fixed, self._known) as watch:
+        with self._steering.passing(mask), Watch(rows if features is None else None) as watch:
             output = passes.run_graph(self._whole.module, arguments)
         self.forwards += 1
         seen = watch.before if self._whole.answer.looked_through else None
@@ -276,39 +300,6 @@ class GraphRun:
         return logits[self._target[:, 0]] if self._rows == "nodes" else logits
 
 
-class _Watch(TorchFunctionMode):
-    """Sees what goes into the last softmax, and computes what the fixed features alone make only once."""
-
-    def __init__(self, fixed: Tensor | None, known: dict[Any, Tensor]) -> None:
-        super().__init__()
-        self.before: Tensor | None = None
-        self._fixed = fixed
-        self._known = known
-
-    def __torch_function__(
-        self,
-        function: Callable[..., Any],
-        types: object,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        op = function_op(function)
-        if op in SOFTMAXES and args:
-            self.before = args[0]
-        if self._fixed is not None and args and args[0] is self._fixed:
-            if op == "dropout" and kwargs.get("training", args[2] if len(args) > 2 else True) is False:
-                return self._fixed
-            if op in ("linear", "matmul", "mm") and not any(
-                isinstance(a, Tensor) and a.requires_grad for a in args[1:]
-            ):
-                key = (op, *((storage_of(a), a.shape, a.stride()) for a in args[1:] if isinstance(a, Tensor)))
-                if key not in self._known:
-                    self._known[key] = function(*args, **kwargs)
-                return self._known[key]
-        return function(*args, **kwargs)
-
-
 def _steering(whole: WholePass, union: Union) -> Steering:
     """The routes of every layer inside the blocks, with the weights that they have in the whole graph."""
     nodes, device = whole.arguments.nodes, whole.arguments.x.device
@@ -328,15 +319,15 @@ def _steering(whole: WholePass, union: Union) -> Steering:
 
 
 def _cut(whole: GraphArguments, union: Union, *, pairs: Tensor | None) -> GraphArguments:
-    """What belongs to the nodes and arcs of the blocks, as the arguments of a model."""
+    """What belongs to the nodes and arcs of the blocks, as the arguments of a model, features left out."""
     device = whole.x.device
-    nodes, arcs = torch.from_numpy(union.node).to(device), torch.from_numpy(union.arc).to(device)
+    arcs = torch.from_numpy(union.arc).to(device)
 
     def per_arc(value: Tensor | None) -> Tensor | None:
         return None if value is None else value[arcs]
 
     return GraphArguments(
-        x=select_rows(whole.x, nodes),
+        x=whole.x.new_zeros((0, whole.x.shape[1])),
         edge_index=torch.from_numpy(union.arcs).to(device),
         edge_weight=per_arc(whole.edge_weight),
         edge_attr=per_arc(whole.edge_attr),

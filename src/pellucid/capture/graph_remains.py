@@ -114,11 +114,11 @@ def _of_places(whole: WholePass, union: Union, wanted: Sequence[Remains], of: Of
 
 def _silenced(whole: WholePass, union: Union, wanted: Sequence[Remains], of: Of) -> Tensor:
     with GraphRun(whole, union) as run:
-        factors = _of_places(whole, union, wanted, of).to(run.features.dtype)
+        factors = _of_places(whole, union, wanted, of).to(whole.answer.logits.dtype)
         if of == "edges":
             return run.logits(mask=factors)
         arcs = torch.from_numpy(union.arcs).to(factors.device)
-        return run.logits(features=run.features * factors[:, None], mask=factors[arcs[0]] * factors[arcs[1]])
+        return run.logits(scale=factors[:, None], mask=factors[arcs[0]] * factors[arcs[1]])
 
 
 def _deleted(whole: WholePass, union: Union, wanted: Sequence[Remains], of: Of) -> Tensor:
@@ -138,7 +138,6 @@ def _deleted(whole: WholePass, union: Union, wanted: Sequence[Remains], of: Of) 
     there = torch.from_numpy(union.arcs).to(device)
     bare = torch.zeros_like(gone)
     bare[first] = True
-    x = whole.arguments.x.index_select(0, torch.from_numpy(union.node).to(device))
-    features = (x.to_dense() if x.is_sparse else x) * ~bare[:, None]
+    scale = (~bare).to(whole.answer.logits.dtype)[:, None]
     cut = bare[there[0]] | bare[there[1]]
-    return without(whole, union, Deleted(nodes=gone, arcs=cut), features=features)
+    return without(whole, union, Deleted(nodes=gone, arcs=cut), scale=scale)

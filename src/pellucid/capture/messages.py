@@ -186,6 +186,38 @@ def _steer_pyg(part: Any, name: str, steering: Steering, undo: ExitStack) -> Non
     undo.callback(part.register_message_forward_hook(message).remove)
 
 
+@contextmanager
+def narrowed(module: nn.Module, receivers: Tensor) -> Iterator[None]:
+    """Let messages reach some nodes only, after degrees were computed of all arcs: others cannot matter to a target.
+
+    Args:
+        module: The model.
+        receivers: bool (nodes,).
+    """
+    with ExitStack() as undo:
+        part: Any
+        for part in message_layers(module).values():
+            if isinstance(part, Normalise):
+
+                def after(_: nn.Module, __: Any, result: Any) -> Any:
+                    kept = receivers.index_select(0, result[0][1]).nonzero().flatten()
+                    return result[0].index_select(1, kept), result[1].index_select(0, kept)
+
+                undo.callback(part.register_forward_hook(after).remove)
+            elif getattr(part, "flow", "") == "source_to_target":
+
+                def before(layer: Any, inputs: Any) -> Any:
+                    edge_index, size, kwargs = inputs
+                    kept = receivers.index_select(0, edge_index[1]).nonzero().flatten()
+                    mine = {
+                        name: value.index_select(0, kept) for name, value in _per_arc(layer, edge_index, kwargs).items()
+                    }
+                    return edge_index.index_select(1, kept), size, {**kwargs, **mine}
+
+                undo.callback(part.register_propagate_forward_pre_hook(before).remove)
+        yield
+
+
 def _per_arc(layer: Any, edge_index: Tensor, kwargs: Mapping[str, Any]) -> dict[str, Tensor]:
     """What PyG hands to a layer for each arc; what belongs to nodes is known by the endings of its names."""
     names = set(layer.inspector.get_flat_param_names(["message", "aggregate", "update"]))

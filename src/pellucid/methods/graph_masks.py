@@ -128,12 +128,13 @@ class GNNExplainer:
         return {name: self._finished(blocks, name, mask, reached[name]) for name, mask in masks.items()}
 
     def _started(self, blocks: Blocks, *, seed: int, random: bool) -> dict[str, Tensor]:
-        whole, width = blocks.whole.arguments, blocks.whole.arguments.x.shape[1]
+        whole, like = blocks.whole.arguments, blocks.whole.answer.logits
+        nodes, features = len(blocks.union.node), whole.x.shape[1]
         generator = torch.Generator().manual_seed(seed)
         shapes: dict[str, tuple[int, ...]] = {}
         if self.nodes != "none":
-            rows = blocks.count if self.nodes == "feature" else len(blocks.union.node)
-            shapes["nodes"] = (rows, 1 if self.nodes == "node" else width)
+            rows = blocks.count if self.nodes == "feature" else nodes
+            shapes["nodes"] = (rows, 1 if self.nodes == "node" else features)
         if self.edges:
             shapes["edges"] = (blocks.edges if self.tie else len(blocks.edge_of_arc),)
         if self.edge_types:
@@ -141,12 +142,12 @@ class GNNExplainer:
         if self.edge_features and blocks.run.attributes is not None:
             shapes["edge_features"] = (blocks.count, blocks.run.attributes.shape[1])
         if not random:
-            return {name: blocks.ones(1).new_zeros(shape) for name, shape in shapes.items()}
+            return {name: like.new_zeros(shape) for name, shape in shapes.items()}
         # Drawn for the whole graph and sliced, as PyG does: a target gets the same start, whoever its neighbours are.
         drawn: dict[str, Tensor] = {}
         node = torch.from_numpy(blocks.union.node)
         if self.nodes == "feature":
-            drawn["nodes"] = (torch.randn(1, width, generator=generator) * 0.1).expand(blocks.count, -1)
+            drawn["nodes"] = (torch.randn(1, features, generator=generator) * 0.1).expand(blocks.count, -1)
         elif self.nodes != "none":
             drawn["nodes"] = (torch.randn(whole.nodes, shapes["nodes"][1], generator=generator) * 0.1)[node]
         if self.edges:
@@ -158,13 +159,11 @@ class GNNExplainer:
         for name in ("edge_types", "edge_features"):
             if name in shapes:
                 drawn[name] = (torch.randn(1, shapes[name][1], generator=generator) * 0.1).expand(blocks.count, -1)
-        return {name: value.to(blocks.ones(0)).clone() for name, value in drawn.items()}
+        return {name: value.to(like).clone() for name, value in drawn.items()}
 
     def _masked(self, blocks: Blocks, masks: dict[str, Tensor]) -> Tensor:
-        features = arcs = None
-        if "nodes" in masks:
-            shown = masks["nodes"].sigmoid()
-            features = blocks.features * (shown[blocks.block_of_node] if self.nodes == "feature" else shown)
+        arcs = None
+        scale = masks["nodes"].sigmoid() if "nodes" in masks else None
         if "edges" in masks:
             arcs = masks["edges"].sigmoid()
             arcs = arcs[blocks.edge_of_arc] if self.tie else arcs
@@ -175,8 +174,10 @@ class GNNExplainer:
         attributes = blocks.run.attributes
         if "edge_features" in masks and attributes is not None:
             shown = masks["edge_features"].sigmoid()[blocks.block_of_edge[blocks.edge_of_arc]]
-            return blocks.logits(features=features, arcs=arcs, attributes=attributes * shown)
-        return blocks.logits(features=features, arcs=arcs)
+            attributes = attributes * shown
+        else:
+            attributes = None
+        return blocks.logits(scale=scale, arcs=arcs, attributes=attributes)
 
     @staticmethod
     def _misses(blocks: Blocks, logits: Tensor, plain: Tensor) -> Tensor:
