@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from pellucid.capture import passes
 from pellucid.capture.answers import Answer, read_answer
+from pellucid.capture.feature_rows import select_rows
 from pellucid.capture.messages import (
     Route,
     Steering,
@@ -52,6 +53,8 @@ class WholePass:
         reach: The same for the values of each site that leads to the answer.
         rows: What a row of the answer is about.
         seconds: How long it took.
+        coupled: Whether every node depends on all others, as where features are normalised over the graph; then a block
+            is the whole graph.
     """
 
     module: nn.Module
@@ -64,11 +67,12 @@ class WholePass:
     reach: Mapping[str, int]
     rows: Rows
     seconds: float
+    coupled: bool = False
 
     @property
     def alone(self) -> bool:
-        """Whether the model takes all nodes for one graph, so that blocks cannot lie side by side."""
-        return self.rows == "graphs" and not {"batch", "data"} & set(meanings(self.module).values())
+        """Whether blocks cannot lie side by side: the model takes all nodes for one graph, or couples them all."""
+        return self.coupled or (self.rows == "graphs" and not {"batch", "data"} & set(meanings(self.module).values()))
 
 
 def whole_pass(module: nn.Module, arguments: GraphArguments) -> WholePass:
@@ -83,9 +87,11 @@ def whole_pass(module: nn.Module, arguments: GraphArguments) -> WholePass:
     with undisturbed(module) as weights, torch.enable_grad(), noted_routes(module) as routes, ExitStack() as undo:
         recorder = Recorder(module, before_write=weights.before_write)
         _note_spans(module, recorder, spans, undo)
+        # What depends on features of nodes or edges is known by its derivative.
         x = arguments.x.detach()
         x = x if x.is_sparse else x.clone().requires_grad_(True)
-        output = passes.forward_graph(module, arguments.with_features(x), recorder)
+        attributes = None if arguments.edge_attr is None else arguments.edge_attr.detach().clone().requires_grad_(True)
+        output = passes.forward_graph(module, replace(arguments, x=x, edge_attr=attributes), recorder)
         rows = len(output) if isinstance(output, Tensor) and output.dim() else 0
         answer = read_answer(recorder, output, items=rows)
     reach = _reach(recorder, spans)
@@ -166,7 +172,7 @@ def without(whole: WholePass, union: Union, deleted: Deleted, *, features: Tenso
 
     left = replace(
         cut,
-        x=(cut.x if features is None else features)[kept],
+        x=select_rows(cut.x if features is None else features, kept.nonzero().flatten()),
         edge_index=place[cut.edge_index[:, arcs]],
         edge_weight=per_arc(cut.edge_weight),
         edge_attr=per_arc(cut.edge_attr),
@@ -197,12 +203,25 @@ class GraphRun:
         self._target = torch.from_numpy(union.target).to(whole.arguments.x.device)
         self._arguments = _cut(whole.arguments, union, pairs=self._target.T if self._rows == "edges" else None)
         self._known: dict[Any, Tensor] = {}
+        self._dense: Tensor | None = None
         self._undo = ExitStack()
         self.forwards = self.backwards = 0
 
     @property
     def features(self) -> Tensor:
-        """The features of the union's nodes, (nodes, features), dense."""
+        """The features of the union's nodes, (nodes, features), dense; made when first asked for."""
+        if self._dense is None:
+            self._dense = self._arguments.x.to_dense() if self._arguments.x.is_sparse else self._arguments.x
+        return self._dense
+
+    @property
+    def attributes(self) -> Tensor | None:
+        """The edge features as the model gets them, (arcs, features); of edge types one column each."""
+        return self._arguments.edge_attr
+
+    @property
+    def given_features(self) -> Tensor:
+        """The same as they are, dense or sparse."""
         return self._arguments.x
 
     def __enter__(self) -> "GraphRun":
@@ -214,14 +233,18 @@ class GraphRun:
         self._undo.close()
         self._known.clear()
 
-    def logits(self, *, features: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+    def logits(
+        self, *, features: Tensor | None = None, mask: Tensor | None = None, attributes: Tensor | None = None
+    ) -> Tensor:
         """The logits of each block's target, (blocks, classes); differentiable in what is given.
 
         Args:
             features: Other features of the union's nodes, (nodes, features); None for their own.
             mask: A factor for the messages along each arc of the union, (arcs,); None for none.
+            attributes: Other edge features, (arcs, features); None for their own.
         """
         arguments = self._arguments if features is None else self._arguments.with_features(features)
+        arguments = arguments if attributes is None else replace(arguments, edge_attr=attributes)
         fixed = self._arguments.x if features is None else None
         with self._steering.passing(mask), _Watch(fixed, self._known) as watch:
             output = passes.run_graph(self._whole.module, arguments)
@@ -235,7 +258,7 @@ class GraphRun:
         Raises:
             SiteError: This pass does not come by the site.
         """
-        logits, [values] = self.read_all([site], self._arguments.x.detach().clone().requires_grad_(True))
+        logits, [values] = self.read_all([site], self.features.detach().clone().requires_grad_(True))
         return logits, values
 
     def read_all(self, sites: Sequence[str], features: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -308,13 +331,12 @@ def _cut(whole: GraphArguments, union: Union, *, pairs: Tensor | None) -> GraphA
     """What belongs to the nodes and arcs of the blocks, as the arguments of a model."""
     device = whole.x.device
     nodes, arcs = torch.from_numpy(union.node).to(device), torch.from_numpy(union.arc).to(device)
-    x = whole.x.index_select(0, nodes)
 
     def per_arc(value: Tensor | None) -> Tensor | None:
         return None if value is None else value[arcs]
 
     return GraphArguments(
-        x=x.to_dense() if x.is_sparse else x,
+        x=select_rows(whole.x, nodes),
         edge_index=torch.from_numpy(union.arcs).to(device),
         edge_weight=per_arc(whole.edge_weight),
         edge_attr=per_arc(whole.edge_attr),

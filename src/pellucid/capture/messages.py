@@ -139,18 +139,28 @@ def steered(module: nn.Module, steering: Steering) -> Iterator[Steering]:
     with uncached(module), ExitStack() as undo:
         for name, part in message_layers(module).items():
             if isinstance(part, Normalise):
-
-                def after(_: nn.Module, __: Any, result: Any, name: str = name) -> Any:
-                    if not steering.running:
-                        return None
-                    route = steering.next_route(name)
-                    weights, factor = route.constants["weights"], steering.factor(name, route.arcs)
-                    return route.arcs, weights if factor is None else weights * factor
-
-                undo.callback(part.register_forward_hook(after).remove)
+                _steer_ours(part, name, steering, undo)
             else:
                 _steer_pyg(part, name, steering, undo)
         yield steering
+
+
+def _steer_ours(part: Any, name: str, steering: Steering, undo: ExitStack) -> None:
+    usual = part.forward
+
+    def forward(*given: Any) -> Any:
+        if not steering.running:
+            return usual(*given)
+        route = steering.next_route(name)
+        weights, factor = route.constants["weights"], steering.factor(name, route.arcs)
+        return route.arcs, weights if factor is None else weights * factor
+
+    # In the place of its forward, not after it: degrees need not be computed in every pass to be thrown away.
+    if "forward" in vars(part):  # a run inside of a run
+        undo.callback(setattr, part, "forward", usual)
+    else:
+        undo.callback(vars(part).pop, "forward")
+    part.forward = forward
 
 
 def _steer_pyg(part: Any, name: str, steering: Steering, undo: ExitStack) -> None:

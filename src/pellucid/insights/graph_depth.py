@@ -84,7 +84,7 @@ def along_graph_depth(
             f"{known.name} takes no graphs: its forward has no edge_index; use along_depth for networks that take "
             "pictures, or wrap the model in a module whose forward takes x and edge_index."
         )
-    graph = as_graph(graph)
+    graph = as_graph(known, graph)
     whole = whole_pass(known.module, arguments_of(known.module, [graph]))
     sites = layer_sites(whole)
     measure = _Measure.of(graph, nodes=nodes, seed=seed)

@@ -29,7 +29,7 @@ class GraphSaliency:
 
     def attribute(self, blocks: Blocks, *, seed: int) -> GraphParts:
         """The slopes."""
-        nodes, edges = _slopes(blocks, blocks.features, blocks.features.new_ones(blocks.edges))
+        nodes, edges = _slopes(blocks, blocks.features, blocks.ones(blocks.edges))
         return GraphParts(nodes=nodes, edges=edges)
 
 
@@ -47,7 +47,7 @@ class GraphInputXGradient:
 
     def attribute(self, blocks: Blocks, *, seed: int) -> GraphParts:
         """Slopes times values."""
-        nodes, edges = _slopes(blocks, blocks.features, blocks.features.new_ones(blocks.edges))
+        nodes, edges = _slopes(blocks, blocks.features, blocks.ones(blocks.edges))
         return GraphParts(nodes=nodes * blocks.features, edges=edges)
 
 
@@ -82,7 +82,7 @@ class GraphIntegratedGradients:
         """The integrals along both paths, with their gaps."""
         points, weights = np.polynomial.legendre.leggauss(self.steps)
         points, weights = (points + 1) / 2, weights / 2
-        features, ones = blocks.features, blocks.features.new_ones(blocks.edges)
+        features, ones = blocks.features, blocks.ones(blocks.edges)
         nodes, edges = torch.zeros_like(features), torch.zeros_like(ones)
         for point, weight in zip(points.tolist(), weights.tolist(), strict=True):
             if self.of != "edges":

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pellucid.capture.graph_asks import Aim, Blocks, GraphParts, chunks, union_of
+from pellucid.capture.feature_rows import select_rows, without_rows
+from pellucid.capture.graph_asks import Aim, Blocks, GraphParts, chunks, costs_of
 from pellucid.capture.graph_engine import Deleted, without
 from pellucid.capture.unions import Union
 from pellucid.errors import SettingError
@@ -44,6 +45,11 @@ class GraphOcclusion:
                 raise SettingError(name, given=getattr(self, name), expected=" or ".join(map(repr, words)))
 
     @property
+    def needs_features(self) -> bool:
+        """Nodes that go only have their rows left out."""
+        return False
+
+    @property
     def further(self) -> int:
         """One hop more where edges are deleted, since that changes the degrees of the outermost nodes."""
         return int(self.removal == "delete")
@@ -63,10 +69,10 @@ class GraphOcclusion:
 
     def _after(self, blocks: Blocks, owner: Tensor, *, of: Of) -> Tensor:
         """The score of its block without each node, or without each edge."""
-        found = [torch.zeros(0, dtype=blocks.features.dtype, device=owner.device)]
-        arcs_of = np.bincount(blocks.union.block[blocks.union.arcs[1]], minlength=blocks.count)
+        found = [blocks.ones(0)]
+        costs = costs_of(blocks, arcs=ARCS, dense=not blocks.run.given_features.is_sparse)
         first = np.searchsorted(owner.cpu().numpy(), np.arange(blocks.count))
-        for start, stop in chunks(arcs_of[owner.cpu().numpy()], most=1 if blocks.whole.alone else ARCS):
+        for start, stop in chunks(costs[owner.cpu().numpy()], most=1 if blocks.whole.alone else ARCS):
             mine = owner[start:stop].tolist()
             inside = torch.arange(start, stop) - torch.from_numpy(first)[mine]
             run = self._deleted if self.removal == "delete" else self._silenced
@@ -77,19 +83,19 @@ class GraphOcclusion:
     def _silenced(blocks: Blocks, mine: list[int], inside: Tensor, of: Of) -> Tensor:
         with blocks.copies(mine) as copies:
             if of == "edges":
-                mask = copies.features.new_ones(copies.edges)
+                mask = copies.ones(copies.edges)
                 mask[_firsts(copies.block_of_edge, len(mine)) + inside] = 0
                 return copies.score(copies.logits(edges=mask))
-            gone = torch.zeros(len(copies.features), dtype=torch.bool, device=inside.device)
+            gone = torch.zeros(len(copies.union.node), dtype=torch.bool, device=inside.device)
             gone[_firsts(copies.block_of_node, len(mine)) + inside] = True
             arcs = torch.from_numpy(copies.union.arcs).to(gone.device)
-            kept = (~(gone[arcs[0]] | gone[arcs[1]])).to(copies.features.dtype)
-            return copies.score(copies.logits(features=copies.features * ~gone[:, None], arcs=kept))
+            kept = (~(gone[arcs[0]] | gone[arcs[1]])).to(copies.dtype)
+            return copies.score(copies.logits(features=without_rows(copies.run.given_features, gone), arcs=kept))
 
     @staticmethod
     def _deleted(blocks: Blocks, mine: list[int], inside: Tensor, of: Of) -> Tensor:
         aims: list[Aim] = [blocks.aims[block] for block in mine]
-        union = union_of(blocks.whole, aims, further=1)
+        union = blocks.union.repeated(np.array(mine, dtype=np.int64))
         device = inside.device
         arcs = torch.from_numpy(union.arcs).to(device)
         gone = torch.zeros(len(union.node), dtype=torch.bool, device=device)
@@ -109,15 +115,14 @@ class GraphOcclusion:
             bare = there & aimed
             cut = bare[arcs[0]] | bare[arcs[1]]
             if bool(bare.any()):
-                features = _features(blocks, union) * ~bare[:, None]
+                features = without_rows(_features(blocks, union), bare)
             gone, features = _without_empty_graphs(gone, features, union, blocks)
         logits = without(blocks.whole, union, Deleted(nodes=gone, arcs=cut), features=features)
         return (logits * torch.stack([aim.weights for aim in aims]).to(logits)).sum(1)
 
 
 def _features(blocks: Blocks, union: Union) -> Tensor:
-    x = blocks.whole.arguments.x.index_select(0, torch.from_numpy(union.node).to(blocks.features.device))
-    return x.to_dense() if x.is_sparse else x
+    return select_rows(blocks.whole.arguments.x, torch.from_numpy(union.node).to(blocks.device))
 
 
 def _without_empty_graphs(
@@ -129,7 +134,7 @@ def _without_empty_graphs(
     last = gone & (left[block] == 0)
     if not bool(last.any()):
         return gone, features
-    return gone & ~last, (_features(blocks, union) if features is None else features) * ~last[:, None]
+    return gone & ~last, without_rows(_features(blocks, union) if features is None else features, last)
 
 
 def _firsts(block: Tensor, blocks: int) -> Tensor:
