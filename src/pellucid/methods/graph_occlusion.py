@@ -29,6 +29,10 @@ class GraphOcclusion:
             its place and loses only those.
         removal: `delete` takes it out of the graph, and the model computes degrees and means anew; `silence` sets its
             messages and features to 0 and leaves degrees and means as they were. The two are different questions.
+
+    Reference:
+        Zeiler & Fergus, Visualizing and Understanding Convolutional Networks, ECCV 2014, section 4.2, with nodes and
+        edges in the place of windows.
     """
 
     of: str = "both"
