@@ -23,9 +23,9 @@ from pellucid.methods.targets import Resolved
 from pellucid.models.graph_arguments import arguments_of
 from pellucid.models.model import Model
 
-ARCS = 30_000
-"""Most arcs of the blocks that are explained at once: what fits into a processor's cache is fastest."""
-TARGETS = 256
+ARCS = 60_000
+"""Most arcs of the blocks that are explained at once: fewer, and calls cost more than work."""
+TARGETS = 512
 """Most blocks that are explained at once."""
 
 
