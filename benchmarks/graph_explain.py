@@ -42,6 +42,17 @@ class PyGLayers(nn.Module):
         super().__init__()
         self.first, self.second = GCNConv(features, 16), GCNConv(16, classes)
 
+    @classmethod
+    def like(cls, model: GCN) -> "PyGLayers":
+        """The same network with the same weights."""
+        layers: Any = model.convolutions
+        first, last = (layer.linear.weight for layer in layers)
+        made = cls(first.shape[1], last.shape[0])
+        for mine, theirs in zip(layers, (made.first, made.second), strict=True):
+            theirs.lin.weight = nn.Parameter(mine.linear.weight.detach().clone())
+            theirs.bias = nn.Parameter(mine.bias.detach().clone())
+        return made.eval()
+
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         """Logits (nodes, classes)."""
         x = F.dropout(x, 0.5, training=self.training)
@@ -83,10 +94,13 @@ def race(name: str, graph: Graph, *, sample: int, rounds: int) -> dict[str, Any]
     mine = RACES[name]
     torch.manual_seed(0)
     classes = len(graph.class_names or ()) or int(graph.labels.max()) + 1  # type: ignore[union-attr]
-    model = PyGLayers(graph.num_features, classes) if mine.pyg else GCN(graph.num_features, classes)
-    accuracy = graph_networks.trained_on_cora(graph, model)
+    trained = GCN(graph.num_features, classes)
+    accuracy = graph_networks.trained_on_cora(graph, trained)
+    # PyG explains its own layers only, so that it gets the same network made of those.
+    twin = PyGLayers.like(trained)
+    model: nn.Module = twin if mine.pyg else trained
     nodes = np.random.default_rng(0).permutation(graph.num_nodes)[: sample * rounds].tolist()
-    peer = deletion_loop(model, graph) if "deletion" in name else pyg_explainer(model, graph, mine.features)
+    peer = deletion_loop(model, graph) if "deletion" in name else pyg_explainer(twin, graph, mine.features)
     list(pellucid.explain_many(model, [graph], methods=[mine.method], targets=["node:0", "node:1"]))
     peer(nodes[0])
     ours, theirs, ratios = [], [], []

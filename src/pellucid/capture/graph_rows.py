@@ -63,6 +63,7 @@ class Rows:
         self._dense: Tensor | None = None
         self._chosen: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
         self._scale: tuple[Tensor, Tensor | None] | None = None
+        self._picked: dict[Any, Tensor] = {}
         # NaN: whatever got past the eyes of `Watch` would be seen in the answer.
         poison = torch.full((), torch.nan, dtype=known.x.dtype, device=known.x.device)
         self.stand_in = poison.expand(len(nodes), known.x.shape[1])
@@ -98,7 +99,9 @@ class Rows:
         key = (op, *((storage_of(each), each.shape, each.stride()) for each in tensors))
         if key not in products:
             products[key] = function(self._known.x, *rest, **named)
-        return products[key].index_select(0, self._nodes)
+        if key not in self._picked:
+            self._picked[key] = products[key].index_select(0, self._nodes)
+        return self._picked[key]
 
     def can_multiply(self, rest: tuple[Any, ...], named: Mapping[str, Any]) -> bool:
         """Whether everything else that goes into a product is the model's own, and fixed."""
