@@ -46,7 +46,7 @@ class Race:
         file: Where it is, in the folder of graphs.
         nodes: The explained nodes; None where graphs are explained.
         published: The area that the GNNExplainer paper, or PGExplainer's for it, reports.
-        replicated: What Holdijk et al. found for GNNExplainer when they repeated it.
+        replicated: What others found for GNNExplainer when they repeated it.
         slow: Methods that are left out, since their time grows with edges times targets.
     """
 
