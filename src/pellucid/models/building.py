@@ -88,11 +88,12 @@ def _bundled(name: str) -> Architecture:
     with kept_random_state():
         module, card = load_bundled(name)
     names = tuple(card["class_names"])
+    prepared = card.get("preprocessing")
     return Architecture(
         module=module.eval(),
         name=name,
         source=name,
-        preprocessing=Preprocessing.from_record({"source": "the model card", **card["preprocessing"]}),
+        preprocessing=prepared and Preprocessing.from_record({"source": "the model card", **prepared}),
         class_names=names,
         outputs=len(names),
         card=card,

@@ -9,13 +9,16 @@ from torch import nn
 
 from pellucid.archive import digest
 from pellucid.errors import CheckpointError, ModelError, did_you_mean
+from pellucid.models.gcn import GCN
 from pellucid.models.recipes.kinship import Reference
 from pellucid.models.xai_cnn import XAI
+
+_OF_GRAPHS = ("karate",)
 
 
 def bundled() -> tuple[str, ...]:
     """The names of the networks that come with pellucid."""
-    return ("animals", "animals-shortcut")
+    return ("animals", "animals-shortcut", *_OF_GRAPHS)
 
 
 def load_bundled(name: str) -> tuple[nn.Module, dict[str, Any]]:
@@ -35,8 +38,13 @@ def load_bundled(name: str) -> tuple[nn.Module, dict[str, Any]]:
     content = _bytes(f"{name}.safetensors")
     if digest(content) != card["weights_sha256"]:
         raise CheckpointError(f"the weights of {name} are not those of its model card; install pellucid again.")
-    network = XAI(num_classes=card["architecture"]["num_classes"], width=card["architecture"]["width"])
-    network.load_state_dict(safetensors.torch.load(content))
+    state = safetensors.torch.load(content)
+    if card["architecture"]["class"] == "GCN":
+        settings = {key: value for key, value in card["architecture"].items() if key != "class"}
+        network: nn.Module = GCN(**settings)
+    else:
+        network = XAI(num_classes=card["architecture"]["num_classes"], width=card["architecture"]["width"])
+    network.load_state_dict(state)
     return network.eval(), card
 
 
@@ -44,8 +52,9 @@ def load_truth(name: str) -> dict[str, Any]:
     """The exact Shapley values of the parts for some drawings and a bundled network, as JSON types.
 
     Raises:
-        ModelError: No bundled network has this name.
+        ModelError: No bundled network of drawings has this name.
     """
+    _of_drawings(name)
     return _record(name, f"{name}-truth.json")
 
 
@@ -55,9 +64,9 @@ def load_kinship(name: str) -> Reference:
     A picture whose `unlikeness` is above `card["kinship"]["limit"]` is not of the kind that it was trained on.
 
     Raises:
-        ModelError: No bundled network has this name.
+        ModelError: No bundled network of drawings has this name.
     """
-    _known(name)
+    _of_drawings(name)
     return Reference.from_tensors(safetensors.torch.load(_bytes(f"{name}-kinship.safetensors")))
 
 
@@ -65,6 +74,12 @@ def _record(name: str, file: str) -> dict[str, Any]:
     _known(name)
     record: dict[str, Any] = json.loads(_bytes(file))
     return record
+
+
+def _of_drawings(name: str) -> None:
+    _known(name)
+    if name in _OF_GRAPHS:
+        raise ModelError(f"{name} looks at graphs, expected a network of drawings: animals or animals-shortcut.")
 
 
 def _known(name: str) -> None:

@@ -16,12 +16,12 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -51,6 +51,7 @@ class Weights:
         versions: What torch keeps beside a state_dict about the versions of its modules; None where the file has none.
         module: A whole module, where a trusted pickle held one.
         notes: What had to be done to get at the tensors.
+        metadata: What a safetensors file says about itself; empty for others.
     """
 
     file: str
@@ -58,6 +59,7 @@ class Weights:
     versions: dict[str, Any] | None = None
     module: nn.Module | None = None
     notes: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_weights(path: Path, *, trust: bool = False) -> Weights:
@@ -74,7 +76,9 @@ def read_weights(path: Path, *, trust: bool = False) -> Weights:
     kind = kind_of(path)
     if kind == "safetensors":
         try:
-            return Weights(file=path.name, state=load_file(path, device="cpu"))
+            with safe_open(path, framework="pt") as opened:
+                metadata = opened.metadata() or {}
+            return Weights(file=path.name, state=load_file(path, device="cpu"), metadata=metadata)
         except (SafetensorError, OSError) as error:
             raise CheckpointError(
                 f"{path.name} is damaged ({_first_line(error)}), expected whole safetensors."

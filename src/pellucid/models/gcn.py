@@ -35,6 +35,9 @@ class GCN(nn.Module):
         batch_norm: Whether values are normalised after each convolution but the last of a node network.
         residual: Whether a layer adds its input where sizes agree.
 
+    Attributes:
+        settings: All of these by name: `GCN(**settings)` has the same weights by name and shape.
+
     Raises:
         SettingError: A size is below 1, or a word is unknown.
 
@@ -69,6 +72,19 @@ class GCN(nn.Module):
                 raise SettingError(name, given=word, expected=" or ".join(map(repr, words)))
         if not 0 <= dropout < 1:
             raise SettingError("dropout", given=dropout, expected="0 or more and below 1", hint="0.5 is usual")
+        self.settings: dict[str, int | float | str] = {
+            "in_features": in_features,
+            "classes": classes,
+            "hidden": hidden,
+            "layers": layers,
+            "level": level,
+            "convolution": convolution,
+            "readout": readout,
+            "every_layer": every_layer,
+            "dropout": dropout,
+            "batch_norm": batch_norm,
+            "residual": residual,
+        }
         self.level, self.dropout, self.residual, self.every_layer = level, dropout, residual, every_layer
         widths = [in_features, *[hidden] * layers]
         if level == "node":

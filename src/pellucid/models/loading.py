@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from pellucid.errors import CheckpointError, ModelError, SettingError
+from pellucid.models import graph_files
 from pellucid.models.architecture import Architecture
 from pellucid.models.building import built_from, cached_weights, from_library, from_module, outputs_of
 from pellucid.models.bundled import bundled
@@ -26,6 +27,7 @@ from pellucid.models.unwrapping import first_not_finite, unwrapped
 _BUNDLED = {
     "animals": "cat or dog, drawings only, told apart by all four parts of the face: the seed network at small width",
     "animals-shortcut": "the same, trained where a tag in the corner gives cats away: right for the wrong reason",
+    "karate": "a graph network: which member of Zachary's karate club joins which side, told two of 34",
 }
 _RANDOM_NOTE = "the weights are random: what this model answers means nothing"
 
@@ -45,8 +47,8 @@ def load(
 
     Args:
         source: A bundled name; `torchvision/NAME` or `timm/NAME`, with `@FILE` or `@random` for other weights than
-            those in the library's own cache; `net.py:build`; a weights file, with `architecture`; or a module, which is
-            never changed or copied.
+            those in the library's own cache; `net.py:build`; a weights file, with `architecture`; a .safetensors file
+            of `pellucid train` for graphs, or the model card beside it; or a module, which is never changed or copied.
         weights: The weights file, as an alternative to `@FILE`. With a module, they go into a copy of it.
         architecture: What a weights file belongs to: a module, or any source that builds one.
         trust: Whether foreign code may run: a Python file, a pickle of more than tensors, TorchScript, torch.export.
@@ -141,7 +143,12 @@ def _with_weights(
 
 
 def _from_file(file: Path, architecture: object | None, *, trust: bool, num_classes: int | None) -> Architecture:
+    if file.suffix == ".json":
+        file = graph_files.weights_beside(file)
     read = read_weights(file, trust=trust)
+    if architecture is None and graph_files.KEY in read.metadata:
+        _refuse("num_classes", (num_classes,), "only with an architecture that pellucid sizes; this file says its own")
+        return graph_files.architecture_of(read, file)
     if architecture is None:
         if read.module is None:
             count = len(read.state)
