@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import PIL.Image
@@ -35,6 +35,9 @@ from pellucid.pages.findings import depth_part, filters_part, path_part
 from pellucid.pages.maps import drawn_maps
 from pellucid.pages.measuring import answer_record, card_summary, input_record
 from pellucid.pages.words import cleaned
+
+if TYPE_CHECKING:
+    from pellucid.pages.graph_bundle import GraphBundle
 
 VERSION = 1
 METHODS = ("grad-cam", "integrated-gradients", "guided-backpropagation")
@@ -104,26 +107,20 @@ class Bundle:
         return archive.write(path, kind="bundle", record=self.record, arrays=self.arrays)
 
     @classmethod
-    def load(cls, path: str | Path) -> "Bundle":
-        """Read a saved bundle.
+    def load(cls, path: str | Path) -> "Bundle | GraphBundle":
+        """Read a saved bundle, of a picture or of a graph.
 
         Raises:
             ArchiveError: The files are missing, damaged, no bundle, or of a version that this pellucid does not know.
         """
-        record, arrays = archive.read(path, kind="bundle")
-        found = record.get("bundle_version")
-        if found != VERSION:
-            raise ArchiveError(
-                f"{PurePath(path).name} is a bundle of version {found}, expected {VERSION}; make it again with this "
-                "pellucid."
-            )
-        missing = [part for part in _PARTS if part not in record] + [
-            part for part in ("original", "prepared") if part not in arrays
-        ]
-        if missing:
-            raise ArchiveError(f"{PurePath(path).name} lacks {', '.join(missing)}; make the bundle again.")
-        kept = {name: value for name, value in record.items() if name not in ("pellucid", "version", "arrays_sha256")}
-        return cls(record=kept, arrays=arrays)
+        record, arrays = read_record(path)
+        if record.get("about") == "graph":
+            # Imported here: a bundle of a graph is made of what this file has for both.
+            from pellucid.pages.graph_bundle import GraphBundle
+
+            return GraphBundle.from_saved(record, arrays, name=PurePath(path).name)
+        require(_PARTS, record, ("original", "prepared"), arrays, name=PurePath(path).name)
+        return cls(record=record, arrays=arrays)
 
     def __repr__(self) -> str:
         megabytes = sum(array.nbytes for array in self.arrays.values()) / 1e6
@@ -131,6 +128,48 @@ class Bundle:
         name, model = self.record["picture"]["name"], self.record["model"]["name"]
         count = len(self.record["sites"])
         return f"<Bundle of {name!r} in {model!r}: {count} site{'s' * (count != 1)}, {methods}, {megabytes:.1f} MB>"
+
+
+def read_record(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The record and the arrays of a saved bundle.
+
+    Raises:
+        ArchiveError: The files are missing, damaged, no bundle, or of a version that this pellucid does not know.
+    """
+    record, arrays = archive.read(path, kind="bundle")
+    found = record.get("bundle_version")
+    if found != VERSION:
+        raise ArchiveError(
+            f"{PurePath(path).name} is a bundle of version {found}, expected {VERSION}; make it again with this "
+            "pellucid."
+        )
+    kept = {name: value for name, value in record.items() if name not in ("pellucid", "version", "arrays_sha256")}
+    return kept, arrays
+
+
+def require(
+    parts: Sequence[str],
+    record: Mapping[str, Any],
+    needed: Sequence[str],
+    arrays: Mapping[str, np.ndarray],
+    *,
+    name: str,
+) -> None:
+    """Refuse a bundle that lacks something.
+
+    Args:
+        parts: The keys that its record has to have.
+        record: The record.
+        needed: The arrays that it has to have.
+        arrays: The arrays.
+        name: The bundle's name, for the message.
+
+    Raises:
+        ArchiveError: Something is missing; names it.
+    """
+    missing = [part for part in parts if part not in record] + [part for part in needed if part not in arrays]
+    if missing:
+        raise ArchiveError(f"{name} lacks {', '.join(missing)}; make the bundle again.")
 
 
 def make_bundle(
@@ -258,7 +297,7 @@ def make_bundle(
         "command": None if command is None else without_folders(command),
         "versions": versions(),
     }
-    return Bundle(record=_as_record(record), arrays=arrays)
+    return Bundle(record=as_record(record), arrays=arrays)
 
 
 def _findings(
@@ -329,7 +368,8 @@ def without_folders(command: str) -> str:
         return " ".join(_FOLDERS.sub(r"\1", word) for word in command.split())
 
 
-def _as_record(record: Mapping[str, Any]) -> dict[str, Any]:
+def as_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record whose texts can be written and read."""
     found = cleaned(record)
     assert isinstance(found, dict)
     return found
