@@ -169,6 +169,7 @@ def make_graph_bundle(
             target=target.rpartition("/")[2],
         ),
         "true_class": true_class(graph, first.target.nodes, classes=len(first.logits)),
+        "class_names": None if names is None else list(names),
         "sites": [{**row, "statistics": None} for row in kept.rows()],
         "seconds": kept.seconds,
         "not_finite": None,
@@ -251,7 +252,7 @@ def _inside(trace: GraphTrace, first: Explanation, *, reason: str | None) -> tup
     shown = list(nodes)
     if not nodes and trace.readout_kind is not None:
         steps = trace.readout()
-        record["readout"] = readout_record(steps, trace.graph, weights=weights)
+        record["readout"] = readout_record(steps, weights=weights)
         shown = [record["readout"]["rows"][0]["node"]]
     elif not nodes:
         shown = [int(np.argmax(trace.graph.degrees()))]

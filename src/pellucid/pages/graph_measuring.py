@@ -118,8 +118,7 @@ def node_record(trace: GraphTrace, node: int, *, weights: Mapping[int, float]) -
     shown = steps.neighbours[:SENDERS]
     return {
         "node": node,
-        "name": steps.name,
-        "neighbours": [{"node": int(each), "name": trace.graph.node_name(int(each))} for each in shown.tolist()],
+        "neighbours": shown.tolist(),
         "neighbour_count": len(steps.neighbours),
         "featureless": steps.featureless,
         "answers": answers,
@@ -127,7 +126,7 @@ def node_record(trace: GraphTrace, node: int, *, weights: Mapping[int, float]) -
     }
 
 
-def readout_record(steps: ReadoutSteps, graph: Graph, *, weights: Mapping[int, float]) -> dict[str, Any]:
+def readout_record(steps: ReadoutSteps, *, weights: Mapping[int, float]) -> dict[str, Any]:
     """The readout in JSON types."""
     towards = _weighted(steps.matrix, weights)
     shares = steps.parts @ towards
@@ -143,7 +142,7 @@ def readout_record(steps: ReadoutSteps, graph: Graph, *, weights: Mapping[int, f
         "channels": cut.shown.tolist(),
         "more_channels": cut.rest,
         "rows": [
-            {"node": int(n), "name": graph.node_name(int(n)), "parts": cut.columns(parts[n]), "share": float(shares[n])}
+            {"node": int(n), "parts": cut.columns(parts[n]), "share": float(shares[n])}
             for n in order.tolist()
         ],
         "more_rows": rows.rest,
@@ -208,7 +207,6 @@ def _layer_record(step: LayerSteps, *, always: Sequence[int]) -> dict[str, Any]:
         "rows": [
             {
                 "node": int(step.senders[place]),
-                "name": step.names[place],
                 "weight": float(step.weights[place]),
                 "degree": float(step.degrees[place]),
                 "inputs": before.columns(step.inputs[place]),

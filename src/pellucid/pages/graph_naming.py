@@ -1,0 +1,64 @@
+"""What a page about a graph calls nodes, edges, features and the thing that is asked about."""
+
+from collections.abc import Sequence
+
+from pellucid.inputs.graph import Graph
+from pellucid.pages.graph_bundle import GraphBundle
+from pellucid.pages.naming import subject, title_key, title_names
+from pellucid.pages.words import Catalogue, shortened
+
+_LONGEST = 48
+
+
+def node_called(graph: Graph, node: int, words: Catalogue) -> str:
+    """A node by its name, or by its number where it has none."""
+    if graph.node_names is None:
+        return words.text("graph.atom" if graph.body is not None and _is_molecule(graph) else "graph.node", node=str(node))
+    return shortened(graph.node_names[node], longest=_LONGEST)
+
+
+def nodes_called(graph: Graph, nodes: Sequence[int], words: Catalogue, *, more: int = 0) -> str:
+    """Nodes one after the other, and how many more there are."""
+    listed = ", ".join(node_called(graph, int(node), words) for node in nodes)
+    return words.text("graph.and_more", listed=listed, count=more) if more else listed
+
+
+def edge_called(graph: Graph, ends: Sequence[int], words: Catalogue) -> str:
+    """An edge by its two ends."""
+    between = "graph.edge.directed" if graph.directed else "graph.edge"
+    first, second = (node_called(graph, int(end), words) for end in ends)
+    return words.text(between, first=first, second=second)
+
+
+def features_called(graph: Graph, words: Catalogue) -> list[str]:
+    """Every feature by its name or number; of a graph without features, each is a node."""
+    if graph.featureless:
+        return [node_called(graph, node, words) for node in range(graph.num_nodes)]
+    if graph.feature_names is not None:
+        return [shortened(name, longest=_LONGEST) for name in graph.feature_names]
+    return [words.text("graph.feature", index=str(index)) for index in range(graph.num_features)]
+
+
+def asked_about(bundle: GraphBundle, words: Catalogue) -> str:
+    """What is asked about: a node, an edge, or the whole graph, molecule or surface."""
+    nodes = bundle.explanations[0].target.nodes
+    if len(nodes) == 1:
+        return node_called(bundle.graph, nodes[0], words)
+    if len(nodes) == 2:
+        return edge_called(bundle.graph, nodes, words)
+    return words.text(f"graph.what.{bundle.record['facts']['body']}")
+
+
+def graph_title(bundle: GraphBundle, words: Catalogue) -> tuple[str, dict[str, str]]:
+    """The key of the title that fits, and the names that it has places for."""
+    what = asked_about(bundle, words)
+    return f"graph.{title_key(bundle)}", {**title_names(bundle, words), "what": what}
+
+
+def scored(bundle: GraphBundle, words: Catalogue) -> str:
+    """What the explained number is of, in a few words: a class, a contrast, an output."""
+    return subject(bundle, words)
+
+
+def _is_molecule(graph: Graph) -> bool:
+    return type(graph.body).__name__ == "Molecule"

@@ -1,0 +1,128 @@
+"""What a page says about each explanation of a graph: its drawings, its bars, and what was measured about it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.figures.numbers import number
+from pellucid.methods.catalogue import GRAPH_METHODS, build, text_of
+from pellucid.methods.explanation import Explanation
+from pellucid.methods.graph_drawing import MOST, edge_values, feature_values, node_values
+from pellucid.methods.graph_subject import GraphSubject
+from pellucid.pages.graph_bundle import GraphBundle
+from pellucid.pages.graph_naming import asked_about, edge_called, features_called, node_called, scored
+from pellucid.pages.graph_pictures import draw_strongest, draw_values
+from pellucid.pages.naming import method_name, score_word
+from pellucid.pages.notes import noted
+from pellucid.pages.words import Catalogue, Segment, Sentence, shortened
+
+
+def why_section(bundle: GraphBundle, words: Catalogue) -> dict[str, Any]:
+    """Every explanation of the bundle."""
+    first = bundle.explanations[0]
+    return {
+        "claim": words.say(
+            "graph.why.claim",
+            count=len(bundle.explanations),
+            score=score_word(bundle, words),
+            value=number(first.score, digits=4),
+            what=asked_about(bundle, words),
+        ),
+        "rows": [_row(explanation, bundle, words) for explanation in bundle.explanations],
+    }
+
+
+def _row(explanation: Explanation, bundle: GraphBundle, words: Catalogue) -> dict[str, Any]:
+    name, subject = explanation.method, explanation.subject
+    assert isinstance(subject, GraphSubject)
+    nodes, edges = node_values(explanation), edge_values(explanation)
+    units = {kind: _unit(explanation, kind, words) for kind in ("nodes", "edges", "features", "edge_types")}
+    drawings = []
+    if nodes is not None or edges is not None:
+        drawn = draw_values(
+            subject, words, nodes=nodes, edges=edges, target=explanation.target.nodes, unit=units["nodes"],
+            edge_unit=units["edges"],
+        )  # fmt: skip
+        drawings.append({"title": _strongest(subject, bundle, nodes, edges, words), "drawing": drawn})
+    features = feature_values(explanation)
+    if features is not None and not bundle.graph.featureless:
+        names = features_called(bundle.graph, words)
+        best = int(np.abs(features).argmax())
+        title = words.say("graph.why.feature", name=names[best], value=number(features[best], sign=True), count=len(names))
+        drawings.append({"title": [title], "drawing": draw_strongest(features, names, words, unit=units["features"])})
+    types = next((part.values for part in explanation.parts if part.name == "edge_types"), None)
+    if types is not None:
+        names = [shortened(bundle.graph.edge_type_name(i), longest=40) for i in range(len(types))]
+        best = int(np.abs(types).argmax())
+        title = words.say("graph.why.type", name=names[best], value=number(types[best]))
+        drawings.append({"title": [title], "drawing": draw_strongest(types, names, words, unit=units["edge_types"])})
+    return {
+        "title": method_name(name, words),
+        "text": shortened(text_of(build(name, dict(explanation.settings), among=GRAPH_METHODS)), longest=200),
+        "reading": words.say(f"graph.reading.{name}") if words.has(f"graph.reading.{name}") else None,
+        "findings": _findings(explanation, bundle, words),
+        "notes": [noted(note, "explanation", words, longest=400) for note in explanation.notes],
+        "drawings": drawings,
+        "left_out": _left_out(subject, bundle, words),
+    }
+
+
+def _strongest(
+    subject: GraphSubject,
+    bundle: GraphBundle,
+    nodes: npt.NDArray[Any] | None,
+    edges: npt.NDArray[Any] | None,
+    words: Catalogue,
+) -> list[Sentence]:
+    """Which node and which edge count most, with their numbers: the title of a drawing."""
+    graph, said = bundle.graph, []
+    if nodes is not None and len(nodes):
+        best = int(np.abs(nodes).argmax())
+        called = node_called(graph, int(subject.nodes[best]), words)
+        said.append(words.say("graph.why.node", name=called, value=number(nodes[best]), count=len(nodes)))
+    if edges is not None and len(edges):
+        best = int(np.abs(edges).argmax())
+        called = edge_called(graph, graph.edges[subject.edges[best]].tolist(), words)
+        said.append(words.say("graph.why.edge", name=called, value=number(edges[best]), count=len(edges)))
+    return said
+
+
+def _unit(explanation: Explanation, kind: str, words: Catalogue) -> str:
+    key = f"graph.unit.{explanation.method}.{kind}"
+    return words.text(key) if words.has(key) else ""
+
+
+def _findings(explanation: Explanation, bundle: GraphBundle, words: Catalogue) -> list[Sentence]:
+    said = []
+    removal = explanation.settings.get("removal")
+    if isinstance(removal, str) and words.has(f"graph.removal.{removal}"):
+        said.append(words.say(f"graph.removal.{removal}"))
+    checks: dict[str, Any] = dict(explanation.checks)
+    totals = {"features": node_values(explanation), "edges": edge_values(explanation)}
+    for kind, values in totals.items():
+        gap = checks.pop(f"{kind} completeness gap", None)
+        if gap is not None and values is not None:
+            total = float(values.sum(dtype=np.float64))
+            said.append(words.say(f"graph.check.{kind}", total=number(total, digits=4), rise=number(total - gap, digits=4)))
+            said.append(words.say("graph.check.gap", gap=number(gap, digits=2)))
+    agreement = checks.pop("rank agreement", None)
+    if agreement is not None:
+        said.append(words.say("graph.check.agreement", value=number(agreement)))
+    return said + [(Segment(f"{name}: {number(value)}", "plain"),) for name, value in sorted(checks.items())]
+
+
+def _left_out(subject: GraphSubject, bundle: GraphBundle, words: Catalogue) -> Sentence | None:
+    there = len(subject.nodes)
+    if there <= MOST or bundle.graph.body is not None:
+        return None
+    return words.say("graph.input.part", shown=MOST, found=there, all=subject.all_nodes)
+
+
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """All settings of a method in one line, as they are written."""
+    return ", ".join(f"{name}={value}" for name, value in sorted(settings.items()))
+
+
+__all__ = ["scored", "settings_text", "why_section"]
