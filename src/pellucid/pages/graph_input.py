@@ -3,11 +3,13 @@
 from typing import Any
 
 from pellucid.figures.numbers import number
+from pellucid.inputs.graph_checks import NO_FEATURES
 from pellucid.methods.graph_drawing import MOST
 from pellucid.methods.graph_subject import GraphSubject
 from pellucid.pages.graph_bundle import GraphBundle
-from pellucid.pages.graph_naming import asked_about
-from pellucid.pages.graph_pictures import Shown, draw_values, whole_subject
+from pellucid.pages.graph_naming import asked_about, node_called
+from pellucid.pages.graph_pictures import NARROW, Shown, draw_values, small_picture, whole_subject
+from pellucid.pages.inline import Inline
 from pellucid.pages.notes import noted
 from pellucid.pages.words import Catalogue, Sentence, percent, shortened
 
@@ -30,8 +32,8 @@ def input_section(bundle: GraphBundle, words: Catalogue) -> dict[str, Any]:
         "drawing": drawing,
         "caption": _caption(bundle, subject, drawing, words),
         "facts": _facts(bundle, words),
-        "notes": [noted(note, "graph", words) for note in bundle.graph.notes],
-        "hero": draw_values(subject, words, target=target.nodes, wide=318) if facts["body"] != "mesh" else None,
+        "notes": [noted(note, "graph", words) for note in bundle.graph.notes if note != NO_FEATURES],
+        "hero": _hero(bundle, subject, words),
     }
 
 
@@ -40,6 +42,17 @@ def sight(bundle: GraphBundle) -> tuple[int, int]:
     subject = bundle.explanations[0].subject
     assert isinstance(subject, GraphSubject)
     return len(subject.nodes), int(subject.hops.max(initial=0))
+
+
+def _hero(bundle: GraphBundle, subject: GraphSubject, words: Catalogue) -> Inline | None:
+    """The graph beside the title; None for a surface."""
+    body, target = bundle.record["facts"]["body"], bundle.explanations[0].target.nodes
+    if body == "mesh":
+        return None
+    if body == "molecule":
+        return draw_values(subject, words, target=target, wide=NARROW).wide
+    named = [node_called(bundle.graph, node, words) for node in target]
+    return small_picture(subject, target, width=NARROW, named=named)
 
 
 def _claim(bundle: GraphBundle, words: Catalogue) -> list[Sentence]:

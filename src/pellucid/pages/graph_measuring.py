@@ -46,6 +46,8 @@ class Cut:
             return cls(shown=np.arange(count), rest=0)
         strength = np.where(np.isin(np.arange(count), always), np.inf, strength)
         order = np.lexsort((np.arange(count), -strength))
+        # What has no effect takes no room; one place at least says that nothing has.
+        most = min(most, max(1, int(np.count_nonzero(strength))))
         return cls(shown=np.sort(order[:most]), rest=count - most)
 
     def columns(self, values: Floats) -> list[Any]:

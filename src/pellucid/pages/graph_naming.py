@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from pellucid.inputs.graph import Graph
+from pellucid.inputs.molecule import Molecule
 from pellucid.pages.graph_bundle import GraphBundle
-from pellucid.pages.naming import subject, title_key, title_names
+from pellucid.pages.naming import explained_names, subject, title_key, title_names
 from pellucid.pages.words import Catalogue, shortened
 
 _LONGEST = 48
@@ -13,7 +14,7 @@ _LONGEST = 48
 def node_called(graph: Graph, node: int, words: Catalogue) -> str:
     """A node by its name, or by its number where it has none."""
     if graph.node_names is None:
-        return words.text("graph.atom" if graph.body is not None and _is_molecule(graph) else "graph.node", node=str(node))
+        return words.text("graph.atom" if isinstance(graph.body, Molecule) else "graph.node", node=str(node))
     return shortened(graph.node_names[node], longest=_LONGEST)
 
 
@@ -56,9 +57,11 @@ def graph_title(bundle: GraphBundle, words: Catalogue) -> tuple[str, dict[str, s
 
 
 def scored(bundle: GraphBundle, words: Catalogue) -> str:
-    """What the explained number is of, in a few words: a class, a contrast, an output."""
-    return subject(bundle, words)
+    """What the explained number is, in a few words: the logit of a class, a difference of two, an output."""
+    target = bundle.explanations[0].target
+    if len(target.classes) > 1:
+        names = explained_names(bundle, words)
+        return words.text("graph.of.contrast", name=names[0], other=names[1])
+    kind = "output" if bundle.record["answer"]["form"] == "values" else "logit"
+    return words.text(f"graph.of.{kind}", name=subject(bundle, words))
 
-
-def _is_molecule(graph: Graph) -> bool:
-    return type(graph.body).__name__ == "Molecule"

@@ -125,8 +125,8 @@ def draw_values(
 def draw_strongest(
     values: npt.NDArray[Any], names: Sequence[str], words: Catalogue, *, unit: str = "", top: int = 10
 ) -> Shown:
-    """The values furthest from zero as bars."""
-    wording = wording_of(words)
+    """The values furthest from zero as bars; those that are 0 have none."""
+    wording, top = wording_of(words), min(top, max(1, int(np.count_nonzero(values))))
     return both(
         lambda width: draw_bars(values, names, unit=unit, top=top, width=width, wording=wording), words, wide=_BARS
     )
@@ -156,8 +156,17 @@ def draw_numbers(
     return both(draw, words, wide=wide)
 
 
-def small_picture(subject: GraphSubject, target: Sequence[int]) -> Inline | None:
-    """A graph without letters, to be told from others in a list; None for a surface."""
+def small_picture(
+    subject: GraphSubject, target: Sequence[int], *, width: int = _THUMBNAIL, named: Sequence[str] = ()
+) -> Inline:
+    """A graph with next to no letters, to be told from others.
+
+    Args:
+        subject: The graph, or the part of it.
+        target: What is ringed, by its numbers in the whole graph.
+        width: In pixels.
+        named: What the ringed nodes are called; nobody else is.
+    """
     graph = subject.graph
     count = min(graph.num_nodes, MOST)
     kept = np.sort(np.lexsort((np.arange(graph.num_nodes), subject.hops))[:count])
@@ -167,5 +176,7 @@ def small_picture(subject: GraphSubject, target: Sequence[int]) -> Inline | None
     ends = place[graph.edges[inside]]
     where = layout(ends, num_nodes=count) if graph.positions is None else graph.positions[kept, :2]
     marked = [int(place[np.searchsorted(subject.nodes, node)]) for node in target]
-    drawn = draw_graph(where, ends, node_names=[""] * count, highlighted=marked, width=_THUMBNAIL)
-    return Inline(drawn)
+    names = [""] * count
+    for node, name in zip(marked, named, strict=False):
+        names[node] = name
+    return Inline(draw_graph(where, ends, node_names=names, highlighted=marked, width=width))

@@ -65,7 +65,7 @@ def _row(explanation: Explanation, bundle: GraphBundle, words: Catalogue) -> dic
         "findings": _findings(explanation, bundle, words),
         "notes": [noted(note, "explanation", words, longest=400) for note in explanation.notes],
         "drawings": drawings,
-        "left_out": _left_out(subject, bundle, words),
+        "drawn": _drawn(subject, bundle, words),
     }
 
 
@@ -113,11 +113,17 @@ def _findings(explanation: Explanation, bundle: GraphBundle, words: Catalogue) -
     return said + [(Segment(f"{name}: {number(value)}", "plain"),) for name, value in sorted(checks.items())]
 
 
-def _left_out(subject: GraphSubject, bundle: GraphBundle, words: Catalogue) -> Sentence | None:
+def _drawn(subject: GraphSubject, bundle: GraphBundle, words: Catalogue) -> list[Sentence]:
+    """What is not drawn, and what is drawn although its messages do not reach the target."""
+    first, said = bundle.explanations[0].subject, []
+    assert isinstance(first, GraphSubject)
     there = len(subject.nodes)
-    if there <= MOST or bundle.graph.body is not None:
-        return None
-    return words.say("graph.input.part", shown=MOST, found=there, all=subject.all_nodes)
+    if there > MOST and bundle.graph.body is None:
+        said.append(words.say("graph.input.part", shown=MOST, found=there, all=subject.all_nodes))
+    further = there - len(first.nodes)
+    if further > 0:
+        said.append(words.say("graph.why.further", count=further))
+    return said
 
 
 def settings_text(settings: Mapping[str, Any]) -> str:
