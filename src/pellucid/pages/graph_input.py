@@ -9,7 +9,6 @@ from pellucid.methods.graph_subject import GraphSubject
 from pellucid.pages.graph_bundle import GraphBundle
 from pellucid.pages.graph_naming import asked_about, node_called
 from pellucid.pages.graph_pictures import NARROW, Shown, draw_values, small_picture, whole_subject
-from pellucid.pages.inline import Inline
 from pellucid.pages.notes import noted
 from pellucid.pages.words import Catalogue, Sentence, percent, shortened
 
@@ -44,15 +43,13 @@ def sight(bundle: GraphBundle) -> tuple[int, int]:
     return len(subject.nodes), int(subject.hops.max(initial=0))
 
 
-def _hero(bundle: GraphBundle, subject: GraphSubject, words: Catalogue) -> Inline | None:
-    """The graph beside the title; None for a surface."""
-    body, target = bundle.record["facts"]["body"], bundle.explanations[0].target.nodes
-    if body == "mesh":
-        return None
-    if body == "molecule":
-        return draw_values(subject, words, target=target, wide=NARROW).wide
+def _hero(bundle: GraphBundle, subject: GraphSubject, words: Catalogue) -> Shown:
+    """The graph beside the title."""
+    target = bundle.explanations[0].target.nodes
+    if bundle.graph.body is not None:
+        return draw_values(subject, words, target=target, wide=NARROW)
     named = [node_called(bundle.graph, node, words) for node in target]
-    return small_picture(subject, target, width=NARROW, named=named)
+    return Shown(wide=small_picture(subject, target, width=NARROW, named=named), narrow=None)
 
 
 def _claim(bundle: GraphBundle, words: Catalogue) -> list[Sentence]:
@@ -63,7 +60,9 @@ def _claim(bundle: GraphBundle, words: Catalogue) -> list[Sentence]:
                       name=shortened(graph.name), nodes=facts["nodes"], edges=facts["edges"])]  # fmt: skip
     if bundle.explanations[0].target.nodes:
         seen, hops = sight(bundle)
-        said.append(words.say("graph.input.sees", what=asked_about(bundle, words), seen=seen, all=facts["nodes"], count=hops))
+        said.append(
+            words.say("graph.input.sees", what=asked_about(bundle, words), seen=seen, all=facts["nodes"], count=hops)
+        )
     return said
 
 
@@ -90,7 +89,8 @@ def _facts(bundle: GraphBundle, words: Catalogue) -> list[Sentence]:
     facts = bundle.record["facts"]
     degree, features = facts["degree"], facts["features"]
     least, median, most = (number(degree[name]) for name in ("least", "median", "most"))
-    said = [words.say("graph.fact.degree", least=least, median=median, most=most)]
+    key = "graph.fact.degree" if facts["weights"] is None else "graph.fact.degree.weighted"
+    said = [words.say(key, least=least, median=median, most=most)]
     if facts["weights"] is not None:
         low, high = (number(each) for each in facts["weights"])
         said.append(words.say("graph.fact.weights", low=low, high=high))

@@ -60,7 +60,9 @@ def readout_section(bundle: GraphBundle, words: Catalogue) -> dict[str, Any] | N
         return None
     channels = [words.text("graph.channel", index=str(i)) for i in found["channels"]]
     channels += _rest(found["more_channels"], words)
-    rows = [("", node_called(bundle.graph, row["node"], words), _cells(row["parts"], row["share"])) for row in found["rows"]]
+    rows = [
+        ("", node_called(bundle.graph, row["node"], words), _cells(row["parts"], row["share"])) for row in found["rows"]
+    ]
     if found["more_rows"]:
         others = found["others"]
         name = words.text("graph.others", count=found["more_rows"])
@@ -68,7 +70,13 @@ def readout_section(bundle: GraphBundle, words: Catalogue) -> dict[str, Any] | N
     rows.append(("sum", words.text(f"graph.readout.{found['kind']}"), [*_numbers(found["pooled"]), ""]))
     towards = [*_numbers(found["towards"]), *([""] * bool(found["more_channels"]))]
     rows.append(("", words.text("graph.readout.weight"), [*towards, ""]))
-    rows.append(("", words.text("graph.readout.product"), [*_numbers(found["products"]), _plain(found["score"] - found["bias"])]))
+    rows.append(
+        (
+            "",
+            words.text("graph.readout.product"),
+            [*_numbers(found["products"]), _plain(found["score"] - found["bias"])],
+        )
+    )
     rows.append(("", words.text("graph.layers.bias"), [*([""] * len(channels)), _plain(found["bias"])]))
     rows.append(("sum", scored(bundle, words), [*([""] * len(channels)), _plain(found["score"])]))
     best = found["rows"][0]
@@ -109,8 +117,10 @@ def flow_section(bundle: GraphBundle, words: Catalogue) -> dict[str, Any] | None
     unit = words.text("graph.flow.unit", of=scored(bundle, words))
     names = [node_called(graph, node, words) for node in range(graph.num_nodes)]
     target = bundle.explanations[0].target.nodes
-    drawn = draw_values(subject, words, nodes=shares[subject.nodes], target=target, unit=unit)
-    drawings = [{"title": words.say("graph.flow.on"), "drawing": drawn},
+    rings = target or ((best,) if best in subject.nodes else ())
+    drawn = draw_values(subject, words, nodes=shares[subject.nodes], target=rings, unit=unit)
+    ringed = "graph.flow.on" if target or drawn.views else "graph.flow.ringed"
+    drawings = [{"title": words.say(ringed), "drawing": drawn},
                 {"title": words.say("graph.flow.nodes"), "drawing": draw_strongest(shares, names, words, unit=unit)}]  # fmt: skip
     if not graph.featureless:
         bars = draw_strongest(bundle.arrays["flow features"], features_called(graph, words), words, unit=unit)
@@ -134,22 +144,48 @@ def _node(bundle: GraphBundle, steps: Mapping[str, Any], words: Catalogue) -> di
 
 
 def _layer(
-    bundle: GraphBundle, steps: Mapping[str, Any], layer: Mapping[str, Any], words: Catalogue, *, first: bool, last: bool
+    bundle: GraphBundle,
+    steps: Mapping[str, Any],
+    layer: Mapping[str, Any],
+    words: Catalogue,
+    *,
+    first: bool,
+    last: bool,
 ) -> dict[str, Any]:
     rows, others = layer["rows"], layer["others"]
     names = [_sender(bundle, row["node"], steps["node"], words) for row in rows]
     left = [words.text("graph.others", count=others["count"])] if others["count"] else []
     heaviest = max(range(len(rows)), key=lambda place: abs(rows[place]["weight"])) if rows else None
-    channels = _channels(bundle, layer, words) if first else [words.text("graph.channel", index=str(i)) for i in layer["channels"]]
+    channels = (
+        _channels(bundle, layer, words)
+        if first
+        else [words.text("graph.channel", index=str(i)) for i in layer["channels"]]
+    )
     channels += _rest(layer["more_channels"], words)
     arriving = [
         ("", name, [_plain(row["degree"]), _plain(row["weight"]), *_numbers(row["inputs"])])
         for name, row in zip(names, rows, strict=True)
     ]
     if left:
-        arriving.append(("rest", words.text("graph.others.weighted", count=others["count"]), ["", _plain(others["weight"]), *_numbers(others["inputs"])]))
-    arriving.append(("sum", words.text("graph.layers.sum.input" if first else "graph.layers.sum"), ["", _plain(layer["weights"]), *_numbers(layer["aggregated"])]))
-    outputs = _classes(bundle, layer, words) if last else [words.text("graph.channel", index=str(i)) for i in layer["outputs"]]
+        arriving.append(
+            (
+                "rest",
+                words.text("graph.others.weighted", count=others["count"]),
+                ["", _plain(others["weight"]), *_numbers(others["inputs"])],
+            )
+        )
+    arriving.append(
+        (
+            "sum",
+            words.text("graph.layers.sum.input" if first else "graph.layers.sum"),
+            ["", _plain(layer["weights"]), *_numbers(layer["aggregated"])],
+        )
+    )
+    outputs = (
+        _classes(bundle, layer, words)
+        if last
+        else [words.text("graph.channel", index=str(i)) for i in layer["outputs"]]
+    )
     outputs += _rest(layer["more_outputs"], words)
     leaving = [("", name, _numbers(row["shares"])) for name, row in zip(names, rows, strict=True)]
     if left:
@@ -157,13 +193,17 @@ def _layer(
     leaving.append(("sum", words.text("graph.layers.times"), _numbers(layer["transformed"])))
     if layer["bias"] is not None:
         leaving.append(("", words.text("graph.layers.bias"), _numbers(layer["bias"])))
-        leaving.append(("sum", words.text("graph.layers.logits" if last else "graph.layers.value"), _numbers(layer["value"])))
+        leaving.append(
+            ("sum", words.text("graph.layers.logits" if last else "graph.layers.value"), _numbers(layer["value"]))
+        )
     for step in layer["then"]:
         name = words.text(f"op.{step['op']}") if words.has(f"op.{step['op']}") else shortened(step["op"])
         leaving.append(("sum", name, _numbers(step["values"])))
     said = None
     if heaviest is not None:
-        said = words.say("graph.layer.claim", count=layer["senders"], name=names[heaviest], weight=number(rows[heaviest]["weight"]))
+        said = words.say(
+            "graph.layer.claim", count=layer["senders"], name=names[heaviest], weight=number(rows[heaviest]["weight"])
+        )
     head = [words.text("graph.head.sender"), words.text("graph.head.degree"), "Â"]
     return {
         "name": shortened(layer["name"], longest=80),

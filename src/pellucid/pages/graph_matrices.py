@@ -72,7 +72,7 @@ def _figures(bundle: GraphBundle, words: Catalogue) -> list[dict[str, Any]]:
         found.append(("messages", draw_numbers(weights, words, **about)))
     if not graph.featureless and graph.num_nodes * graph.num_features <= _MOST_CELLS:
         order = np.arange(graph.num_nodes) if small or groups is None else np.argsort(groups, kind="stable")
-        columns = features_called(graph, words) if small else None
+        columns = features_called(graph, words) if graph.feature_names else [str(i) for i in range(graph.num_features)]
         features = graph.features[order]
         found.append(("features", draw_numbers(features, words, names=names, columns=columns, wide=_HALF)))
     return [{"title": words.say(f"graph.matrix.{name}"), "drawing": drawn} for name, drawn in found]
@@ -116,7 +116,7 @@ def _row_of_a(graph: Graph, steps: dict[str, Any], kind: str, words: Catalogue) 
         names = nodes_called(graph, listed, words, more=more)
         return words.say(f"graph.row.a.{kind}", node=str(node), names=names)
     entries = graph.adjacency()[listed, [node] * len(listed)]
-    pairs = [f"{node_called(graph, n, words)} {number(v)}" for n, v in zip(listed, np.ravel(entries), strict=True)]
+    pairs = [f"{node_called(graph, n, words)} = {number(v)}" for n, v in zip(listed, np.ravel(entries), strict=True)]
     joined = ", ".join(pairs)
     names = words.text("graph.and_more", listed=joined, count=more) if more else joined
     return words.say(f"graph.row.a.{kind}.weighted", node=str(node), names=names)
@@ -130,7 +130,7 @@ def _row_of_x(graph: Graph, node: int, words: Catalogue) -> Sentence:
     there = np.flatnonzero(row)
     names = features_called(graph, words)
     strongest = there[np.lexsort((there, -np.abs(row[there])))][:_LISTED]
-    pairs = ", ".join(f"{names[place]} {number(row[place])}" for place in strongest.tolist())
+    pairs = ", ".join(f"{names[place]} = {number(row[place])}" for place in strongest.tolist())
     more = len(there) - len(strongest)
     listed = words.text("graph.and_more", listed=pairs, count=more) if more else pairs
     if not len(there):

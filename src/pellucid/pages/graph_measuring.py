@@ -14,8 +14,9 @@ from pellucid.inputs.graph import Graph
 from pellucid.inputs.mesh import Mesh
 from pellucid.inputs.molecule import Molecule
 
-CHANNELS = 8
-"""Columns of a table of numbers; of a longer vector the strongest, and the sum of the rest."""
+CHANNELS, ARRIVING = 8, 6
+"""Columns of a table of numbers, and of one that has two columns more; of a longer vector the strongest, and the sum
+of the rest."""
 SENDERS = 10
 """Rows of a table of senders; of more the strongest, and the sum of the rest."""
 
@@ -143,10 +144,7 @@ def readout_record(steps: ReadoutSteps, *, weights: Mapping[int, float]) -> dict
         "nodes": len(steps.vectors),
         "channels": cut.shown.tolist(),
         "more_channels": cut.rest,
-        "rows": [
-            {"node": int(n), "parts": cut.columns(parts[n]), "share": float(shares[n])}
-            for n in order.tolist()
-        ],
+        "rows": [{"node": int(n), "parts": cut.columns(parts[n]), "share": float(shares[n])} for n in order.tolist()],
         "more_rows": rows.rest,
         "others": {"parts": cut.columns(left), "share": float(shares.sum() - shares[order].sum())},
         "pooled": cut.columns(steps.pooled),
@@ -192,7 +190,7 @@ def flow_of(trace: GraphTrace, node: int | None, weights: Mapping[int, float]) -
 
 
 def _layer_record(step: LayerSteps, *, always: Sequence[int]) -> dict[str, Any]:
-    before = Cut.of(np.abs(step.aggregated) * np.linalg.norm(step.matrix, axis=1), most=CHANNELS)
+    before = Cut.of(np.abs(step.aggregated) * np.linalg.norm(step.matrix, axis=1), most=ARRIVING)
     after = Cut.of(np.abs(step.value), most=CHANNELS, always=always)
     shares = step.shares
     rows = Cut.of(np.abs(shares).sum(axis=1), most=SENDERS, always=_places(step, step.node))

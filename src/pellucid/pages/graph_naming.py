@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from pellucid.inputs.graph import Graph
 from pellucid.inputs.molecule import Molecule
+from pellucid.methods.graph_targets import about
 from pellucid.pages.graph_bundle import GraphBundle
 from pellucid.pages.naming import explained_names, subject, title_key, title_names
-from pellucid.pages.words import Catalogue, shortened
+from pellucid.pages.notes import noted
+from pellucid.pages.words import Catalogue, Segment, Sentence, shortened, visible
 
 _LONGEST = 48
 
@@ -50,6 +52,16 @@ def asked_about(bundle: GraphBundle, words: Catalogue) -> str:
     return words.text(f"graph.what.{bundle.record['facts']['body']}")
 
 
+def asked_in_full(bundle: GraphBundle, words: Catalogue) -> Sentence:
+    """The target as it was resolved: what it is about, and which class or output of it."""
+    target = bundle.explanations[0].target
+    rest = target.text.removeprefix(visible(about(bundle.graph, target.nodes)))
+    if len(target.classes) == 1 and bundle.record["answer"]["form"] == "values":
+        rest = f"output {target.classes[0]}"
+    which = noted(rest, "target", words, longest=160, otherwise="name")
+    return (Segment(f"{asked_about(bundle, words)}: ", "name"), *which) if target.nodes else which
+
+
 def graph_title(bundle: GraphBundle, words: Catalogue) -> tuple[str, dict[str, str]]:
     """The key of the title that fits, and the names that it has places for."""
     what = asked_about(bundle, words)
@@ -64,4 +76,3 @@ def scored(bundle: GraphBundle, words: Catalogue) -> str:
         return words.text("graph.of.contrast", name=names[0], other=names[1])
     kind = "output" if bundle.record["answer"]["form"] == "values" else "logit"
     return words.text(f"graph.of.{kind}", name=subject(bundle, words))
-

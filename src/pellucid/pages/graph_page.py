@@ -10,9 +10,9 @@ from pellucid.pages.graph_bundle import METHODS, GraphBundle
 from pellucid.pages.graph_input import input_section, sight
 from pellucid.pages.graph_layers import flow_section, layers_section, readout_section
 from pellucid.pages.graph_matrices import matrices_section
-from pellucid.pages.graph_naming import asked_about, graph_title, node_called
+from pellucid.pages.graph_naming import asked_about, asked_in_full, graph_title, node_called
 from pellucid.pages.graph_why import settings_text, why_section
-from pellucid.pages.naming import class_name, explained, method_name, score_word
+from pellucid.pages.naming import class_name, method_name, score_word
 from pellucid.pages.notes import noted
 from pellucid.pages.views import answer_view
 from pellucid.pages.words import Catalogue, Segment, Sentence, decimals_for, fixed, probability, shortened
@@ -60,14 +60,20 @@ def _head(bundle: GraphBundle, words: Catalogue, key: str, names: dict[str, str]
     truth = _truth(bundle, words)
     seen, hops = sight(bundle)
     if bundle.explanations[0].target.nodes:
-        short.append(("graph.short.sees", number(seen), words.say("graph.short.seen", all=record["facts"]["nodes"], count=hops)))
+        short.append(
+            ("graph.short.sees", number(seen), words.say("graph.short.seen", all=record["facts"]["nodes"], count=hops))
+        )
     else:
-        short.append(("graph.short.nodes", number(seen), words.say("graph.short.edges", count=record["facts"]["edges"])))
+        short.append(
+            ("graph.short.nodes", number(seen), words.say("graph.short.edges", count=record["facts"]["edges"]))
+        )
     if "flow nodes" in bundle.arrays:
         shares = bundle.arrays["flow nodes"]
         best = int(np.abs(shares).argmax())
         name = node_called(bundle.graph, best, words)
-        short.append(("graph.short.share", number(shares[best], sign=True), words.say("graph.short.share.of", name=name)))
+        short.append(
+            ("graph.short.share", number(shares[best], sign=True), words.say("graph.short.share.of", name=name))
+        )
     return {
         "title": words.say(key, **names),
         "lede": lede + ([truth] if truth else []),
@@ -96,7 +102,7 @@ def _truth(bundle: GraphBundle, words: Catalogue) -> Sentence | None:
 
 def _details(bundle: GraphBundle, words: Catalogue) -> list[dict[str, Any]]:
     record, assumed = bundle.record, bundle.record["assumed"]
-    text, score = explained(bundle, words), score_word(bundle, words)
+    text, score = asked_in_full(bundle, words), score_word(bundle, words)
     draws = {name: str(assumed[name]) for name in ("seed", "precision", "device")}
     rows: list[tuple[str, list[Sentence], list[Sentence]]] = [
         (
@@ -119,6 +125,7 @@ def _details(bundle: GraphBundle, words: Catalogue) -> list[dict[str, Any]]:
     settings = [
         words.say("graph.settings", method=method_name(each.method, words), settings=settings_text(each.settings))
         for each in bundle.explanations
+        if each.settings
     ]
     rows.append(("methods", left_out, settings))
     rows.append(("draws", [words.say("assumed.draws", **draws)], []))

@@ -17,6 +17,7 @@ from pellucid.figures.mesh import MeshFigure
 from pellucid.figures.molecule import MoleculeFigure
 from pellucid.figures.wording import Wording
 from pellucid.inputs.graph import Graph
+from pellucid.inputs.molecule import Molecule
 from pellucid.methods.graph_drawing import MOST, draw_subject
 from pellucid.methods.graph_subject import GraphSubject
 from pellucid.pages.inline import Inline
@@ -25,7 +26,7 @@ from pellucid.pages.words import Catalogue, sentences
 
 WIDE, NARROW = 680, 318
 """Pixels of a drawing beside its text, and of one on a phone of 360 pixels."""
-_BARS = 480
+_BARS, _MOLECULE = 480, 440
 _THUMBNAIL = 160
 
 Figure = GraphFigure | MoleculeFigure | MeshFigure
@@ -112,6 +113,8 @@ def draw_values(
 ) -> Shown:
     """A graph, a molecule or a surface, with values or without."""
     wording = wording_of(words)
+    if isinstance(subject.source.body, Molecule):
+        wide = min(wide, _MOLECULE)
 
     def draw(width: int) -> Figure:
         return draw_subject(

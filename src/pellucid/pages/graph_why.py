@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.figures.numbers import number
+from pellucid.inputs.mesh import Mesh
 from pellucid.methods.catalogue import GRAPH_METHODS, build, text_of
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.graph_drawing import MOST, edge_values, feature_values, node_values
@@ -39,18 +40,30 @@ def _row(explanation: Explanation, bundle: GraphBundle, words: Catalogue) -> dic
     assert isinstance(subject, GraphSubject)
     nodes, edges = node_values(explanation), edge_values(explanation)
     units = {kind: _unit(explanation, kind, words) for kind in ("nodes", "edges", "features", "edge_types")}
-    drawings = []
+    drawings: list[dict[str, Any]] = []
+    asked = explanation.target.nodes
     if nodes is not None or edges is not None:
+        title, rings = _strongest(subject, bundle, nodes, edges, words)
+        # Where nothing is asked about in particular, rings are free to show where the strongest is.
         drawn = draw_values(
-            subject, words, nodes=nodes, edges=edges, target=explanation.target.nodes, unit=units["nodes"],
+            subject, words, nodes=nodes, edges=edges, target=asked or rings, unit=units["nodes"],
             edge_unit=units["edges"],
         )  # fmt: skip
-        drawings.append({"title": _strongest(subject, bundle, nodes, edges, words), "drawing": drawn})
+        if rings and not asked and not drawn.views:
+            title.append(words.say("graph.why.ring" if nodes is not None else "graph.why.rings"))
+        drawings.append({"title": title, "drawing": drawn})
+    if edges is not None and isinstance(bundle.graph.body, Mesh):
+        ends = _at_ends(subject, edges)
+        surface: dict[str, Any] = {"title": [words.say("graph.why.surface")]}
+        surface["drawing"] = draw_values(subject, words, nodes=ends, unit=units["edges"])
+        drawings = [*drawings, surface] if nodes is not None else [{**surface, "title": [*title, *surface["title"]]}]
     features = feature_values(explanation)
     if features is not None and not bundle.graph.featureless:
         names = features_called(bundle.graph, words)
         best = int(np.abs(features).argmax())
-        title = words.say("graph.why.feature", name=names[best], value=number(features[best], sign=True), count=len(names))
+        title = words.say(
+            "graph.why.feature", name=names[best], value=number(features[best], sign=True), count=len(names)
+        )
         drawings.append({"title": [title], "drawing": draw_strongest(features, names, words, unit=units["features"])})
     types = next((part.values for part in explanation.parts if part.name == "edge_types"), None)
     if types is not None:
@@ -75,18 +88,35 @@ def _strongest(
     nodes: npt.NDArray[Any] | None,
     edges: npt.NDArray[Any] | None,
     words: Catalogue,
-) -> list[Sentence]:
-    """Which node and which edge count most, with their numbers: the title of a drawing."""
+) -> tuple[list[Sentence], tuple[int, ...]]:
+    """Which node and which edge count most, with their numbers: the title of a drawing; and where they are."""
     graph, said = bundle.graph, []
-    if nodes is not None and len(nodes):
+    places: tuple[int, ...] = ()
+    if nodes is not None and len(nodes) > 1 and nodes.min() == nodes.max():
+        said.append(words.say("graph.why.flat.nodes", count=len(nodes), value=number(nodes[0])))
+    elif nodes is not None and len(nodes):
         best = int(np.abs(nodes).argmax())
-        called = node_called(graph, int(subject.nodes[best]), words)
+        places = (int(subject.nodes[best]),)
+        called = node_called(graph, places[0], words)
         said.append(words.say("graph.why.node", name=called, value=number(nodes[best]), count=len(nodes)))
-    if edges is not None and len(edges):
+    if edges is not None and len(edges) > 1 and edges.min() == edges.max():
+        said.append(words.say("graph.why.flat.edges", count=len(edges), value=number(edges[0])))
+    elif edges is not None and len(edges):
         best = int(np.abs(edges).argmax())
-        called = edge_called(graph, graph.edges[subject.edges[best]].tolist(), words)
+        ends = tuple(graph.edges[subject.edges[best]].tolist())
+        places = places or ends
+        called = edge_called(graph, ends, words)
         said.append(words.say("graph.why.edge", name=called, value=number(edges[best]), count=len(edges)))
-    return said
+    return said, places
+
+
+def _at_ends(subject: GraphSubject, edges: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """For each node the value of that of its edges which is furthest from 0."""
+    found = np.zeros(len(subject.nodes))
+    ends = np.searchsorted(subject.nodes, subject.source.edges[subject.edges])
+    for place in np.argsort(np.abs(edges), kind="stable").tolist():
+        found[ends[place]] = edges[place]
+    return found
 
 
 def _unit(explanation: Explanation, kind: str, words: Catalogue) -> str:
@@ -105,7 +135,9 @@ def _findings(explanation: Explanation, bundle: GraphBundle, words: Catalogue) -
         gap = checks.pop(f"{kind} completeness gap", None)
         if gap is not None and values is not None:
             total = float(values.sum(dtype=np.float64))
-            said.append(words.say(f"graph.check.{kind}", total=number(total, digits=4), rise=number(total - gap, digits=4)))
+            said.append(
+                words.say(f"graph.check.{kind}", total=number(total, digits=4), rise=number(total - gap, digits=4))
+            )
             said.append(words.say("graph.check.gap", gap=number(gap, digits=2)))
     agreement = checks.pop("rank agreement", None)
     if agreement is not None:
