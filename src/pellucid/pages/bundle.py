@@ -5,8 +5,6 @@ a model itself.
 """
 
 import contextlib
-import re
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -17,7 +15,7 @@ import PIL.Image
 
 from pellucid import archive
 from pellucid.capture.trace import trace
-from pellucid.errors import ArchiveError, MethodError, SettingError
+from pellucid.errors import MethodError, SettingError
 from pellucid.inputs.image import Image
 from pellucid.insights.depth import along_depth
 from pellucid.insights.filter_report import FilterReport
@@ -30,24 +28,20 @@ from pellucid.methods.explanation import Explanation
 from pellucid.methods.usual import explain_usual
 from pellucid.models.geometry import Geometry
 from pellucid.models.model import Model
+from pellucid.pages.bundle_record import VERSION, as_record, read_record, require, without_folders
 from pellucid.pages.choosing import sites_to_show
 from pellucid.pages.findings import depth_part, filters_part, path_part
 from pellucid.pages.maps import drawn_maps
 from pellucid.pages.measuring import answer_record, card_summary, input_record
-from pellucid.pages.words import cleaned
 
 if TYPE_CHECKING:
     from pellucid.pages.graph_bundle import GraphBundle
 
-VERSION = 1
 METHODS = ("grad-cam", "integrated-gradients", "guided-backpropagation")
 _LONGEST_PICTURE = 640
 _FILTER_PICTURES = 16
 _PROBE_STEPS = 20
 """Of the progress, how many steps a probe set takes."""
-
-# An absolute folder at the start of a word or of a value in it: `/home/me/`, `--to=~/`, `net@C:\\nets\\`.
-_FOLDERS = re.compile(r"(^|[=@,])(?:~[^/\\]*|[A-Za-z]:)?[/\\](?:[^/\\]*[/\\])*")
 
 _PARTS = (
     "model", "picture", "input", "answer", "sites", "maps", "explanations", "methods_left_out", "assumed", "versions",
@@ -128,48 +122,6 @@ class Bundle:
         name, model = self.record["picture"]["name"], self.record["model"]["name"]
         count = len(self.record["sites"])
         return f"<Bundle of {name!r} in {model!r}: {count} site{'s' * (count != 1)}, {methods}, {megabytes:.1f} MB>"
-
-
-def read_record(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The record and the arrays of a saved bundle.
-
-    Raises:
-        ArchiveError: The files are missing, damaged, no bundle, or of a version that this pellucid does not know.
-    """
-    record, arrays = archive.read(path, kind="bundle")
-    found = record.get("bundle_version")
-    if found != VERSION:
-        raise ArchiveError(
-            f"{PurePath(path).name} is a bundle of version {found}, expected {VERSION}; make it again with this "
-            "pellucid."
-        )
-    kept = {name: value for name, value in record.items() if name not in ("pellucid", "version", "arrays_sha256")}
-    return kept, arrays
-
-
-def require(
-    parts: Sequence[str],
-    record: Mapping[str, Any],
-    needed: Sequence[str],
-    arrays: Mapping[str, np.ndarray],
-    *,
-    name: str,
-) -> None:
-    """Refuse a bundle that lacks something.
-
-    Args:
-        parts: The keys that its record has to have.
-        record: The record.
-        needed: The arrays that it has to have.
-        arrays: The arrays.
-        name: The bundle's name, for the message.
-
-    Raises:
-        ArchiveError: Something is missing; names it.
-    """
-    missing = [part for part in parts if part not in record] + [part for part in needed if part not in arrays]
-    if missing:
-        raise ArchiveError(f"{name} lacks {', '.join(missing)}; make the bundle again.")
 
 
 def make_bundle(
@@ -357,19 +309,3 @@ def _reduced(image: Image) -> np.ndarray:
 
 def _zeros(statistics: Any) -> float | None:
     return None if statistics is None else float(statistics.zeros)
-
-
-def without_folders(command: str) -> str:
-    """A command whose words name files without their folders."""
-    # A page is shown to others; where somebody keeps their files is not theirs to know.
-    try:
-        return shlex.join(_FOLDERS.sub(r"\1", word) for word in shlex.split(command))
-    except ValueError:  # a quote that is never closed
-        return " ".join(_FOLDERS.sub(r"\1", word) for word in command.split())
-
-
-def as_record(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record whose texts can be written and read."""
-    found = cleaned(record)
-    assert isinstance(found, dict)
-    return found

@@ -18,7 +18,7 @@ from pellucid.methods.explaining import explain_many, versions
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.graph_subject import GraphSubject
 from pellucid.models.model import Model
-from pellucid.pages.bundle import VERSION, as_record, require, without_folders
+from pellucid.pages.bundle_record import VERSION, as_record, require, without_folders
 from pellucid.pages.graph_measuring import flow_of, graph_facts, node_record, readout_record, true_class
 from pellucid.pages.measuring import answer_record, card_summary
 
@@ -106,6 +106,7 @@ def make_graph_bundle(
     methods: Sequence[str] | None = None,
     target: str = "graph",
     seed: int = 0,
+    remark: str | None = None,
     command: str | None = None,
     progress: Progress | None = None,
 ) -> GraphBundle:
@@ -118,6 +119,7 @@ def make_graph_bundle(
             says what was left out and why.
         target: What to explain: `node:17`, `edge:3-17`, `graph`, each also with a class.
         seed: For every random draw.
+        remark: What a reader should know about this graph before anything else.
         command: The command that made the page, for its foot; folders are left out.
         progress: Called with the steps done and the steps in all.
 
@@ -183,7 +185,7 @@ def make_graph_bundle(
             "device": str(model.device),
             "class_names": names is not None,
         },
-        "remark": None,
+        "remark": remark,
         "command": None if command is None else without_folders(command),
         "versions": versions(),
     }

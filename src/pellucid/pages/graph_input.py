@@ -23,7 +23,7 @@ def shown_subject(bundle: GraphBundle) -> GraphSubject:
 
 def input_section(bundle: GraphBundle, words: Catalogue) -> dict[str, Any]:
     """The graph, drawn and in numbers."""
-    facts, subject = bundle.record["facts"], shown_subject(bundle)
+    subject = shown_subject(bundle)
     target = bundle.explanations[0].target
     drawing = draw_values(subject, words, target=target.nodes)
     return {

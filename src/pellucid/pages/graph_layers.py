@@ -1,22 +1,18 @@
-"""The sections about what happens inside: one node's steps layer by layer, the readout, what flows through all layers."""
+"""The section about what happens inside: the steps of one node, layer by layer, as tables of numbers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from pellucid.figures.numbers import number
 from pellucid.pages.graph_bundle import GraphBundle
-from pellucid.pages.graph_input import shown_subject
-from pellucid.pages.graph_naming import features_called, node_called, scored
-from pellucid.pages.graph_pictures import draw_strongest, draw_values
+from pellucid.pages.graph_naming import features_called, node_called
 from pellucid.pages.naming import class_name
 from pellucid.pages.network import operation
 from pellucid.pages.notes import noted
-from pellucid.pages.words import Catalogue, Sentence, million, percent, shortened
+from pellucid.pages.words import Catalogue, million, shortened
 
-_DIGITS = 3
+DIGITS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,81 +49,6 @@ def layers_section(bundle: GraphBundle, words: Catalogue) -> dict[str, Any]:
     return {"claim": claim, "nodes": nodes, "sites": [], "note": words.say("graph.layers.note")}
 
 
-def readout_section(bundle: GraphBundle, words: Catalogue) -> dict[str, Any] | None:
-    """From the vectors of all nodes to the logits; None where there is no readout that is known."""
-    found = bundle.record["readout"]
-    if found is None:
-        return None
-    channels = [words.text("graph.channel", index=str(i)) for i in found["channels"]]
-    channels += _rest(found["more_channels"], words)
-    rows = [
-        ("", node_called(bundle.graph, row["node"], words), _cells(row["parts"], row["share"])) for row in found["rows"]
-    ]
-    if found["more_rows"]:
-        others = found["others"]
-        name = words.text("graph.others", count=found["more_rows"])
-        rows.append(("rest", name, _cells(others["parts"], others["share"])))
-    rows.append(("sum", words.text(f"graph.readout.{found['kind']}"), [*_numbers(found["pooled"]), ""]))
-    towards = [*_numbers(found["towards"]), *([""] * bool(found["more_channels"]))]
-    rows.append(("", words.text("graph.readout.weight"), [*towards, ""]))
-    rows.append(
-        (
-            "",
-            words.text("graph.readout.product"),
-            [*_numbers(found["products"]), _plain(found["score"] - found["bias"])],
-        )
-    )
-    rows.append(("", words.text("graph.layers.bias"), [*([""] * len(channels)), _plain(found["bias"])]))
-    rows.append(("sum", scored(bundle, words), [*([""] * len(channels)), _plain(found["score"])]))
-    best = found["rows"][0]
-    return {
-        "claim": words.say(
-            f"graph.readout.claim.{found['kind']}", count=found["nodes"], name=node_called(bundle.graph, best["node"], words),
-            share=number(best["share"], sign=True), score=number(found["score"], digits=4), of=scored(bundle, words),
-        ),
-        "table": Table(head=[words.text("graph.head.node"), *channels, words.text("graph.head.share")], rows=rows),
-        "note": words.say("graph.readout.note"),
-    }  # fmt: skip
-
-
-def flow_section(bundle: GraphBundle, words: Catalogue) -> dict[str, Any] | None:
-    """What reaches the explained score from every node; None where no steps are known."""
-    record, graph = bundle.record, bundle.graph
-    if record["flow"] is None:
-        if not record["flow_unknown"]:
-            return None
-        reason = noted(record["flow_unknown"], "reason", words, longest=400)
-        return {"claim": words.say("graph.flow.unknown", reason=reason), "drawings": [], "notes": []}
-    found, shares = record["flow"], bundle.arrays["flow nodes"]
-    best = int(np.abs(shares).argmax())
-    half = _half(np.abs(shares))
-    claim = words.say(
-        "graph.flow.claim", name=node_called(graph, best, words), share=number(shares[best], sign=True),
-        score=number(found["score"], digits=4), of=scored(bundle, words),
-    )  # fmt: skip
-    bias = float(sum(found["biases"]))
-    notes = [
-        words.say("graph.flow.sum", nodes=number(float(shares.sum()), digits=4), bias=number(bias, digits=4),
-                  score=number(found["score"], digits=4)),
-        words.say("graph.flow.exact" if found["exact"] else "graph.flow.approximate"),
-    ]  # fmt: skip
-    if half:
-        notes.insert(0, words.say("graph.flow.half", some=half, count=int(np.count_nonzero(shares))))
-    subject = shown_subject(bundle)
-    unit = words.text("graph.flow.unit", of=scored(bundle, words))
-    names = [node_called(graph, node, words) for node in range(graph.num_nodes)]
-    target = bundle.explanations[0].target.nodes
-    rings = target or ((best,) if best in subject.nodes else ())
-    drawn = draw_values(subject, words, nodes=shares[subject.nodes], target=rings, unit=unit)
-    ringed = "graph.flow.on" if target or drawn.views else "graph.flow.ringed"
-    drawings = [{"title": words.say(ringed), "drawing": drawn},
-                {"title": words.say("graph.flow.nodes"), "drawing": draw_strongest(shares, names, words, unit=unit)}]  # fmt: skip
-    if not graph.featureless:
-        bars = draw_strongest(bundle.arrays["flow features"], features_called(graph, words), words, unit=unit)
-        drawings.append({"title": words.say("graph.flow.features"), "drawing": bars})
-    return {"claim": claim, "drawings": drawings, "notes": notes}
-
-
 def _node(bundle: GraphBundle, steps: Mapping[str, Any], words: Catalogue) -> dict[str, Any]:
     why = "graph.layers.of"
     if not bundle.explanations[0].target.nodes:
@@ -161,9 +82,9 @@ def _layer(
         if first
         else [words.text("graph.channel", index=str(i)) for i in layer["channels"]]
     )
-    channels += _rest(layer["more_channels"], words)
+    channels += rest(layer["more_channels"], words)
     arriving = [
-        ("", name, [_plain(row["degree"]), _plain(row["weight"]), *_numbers(row["inputs"])])
+        ("", name, [plain(row["degree"]), plain(row["weight"]), *numbers(row["inputs"])])
         for name, row in zip(names, rows, strict=True)
     ]
     if left:
@@ -171,14 +92,14 @@ def _layer(
             (
                 "rest",
                 words.text("graph.others.weighted", count=others["count"]),
-                ["", _plain(others["weight"]), *_numbers(others["inputs"])],
+                ["", plain(others["weight"]), *numbers(others["inputs"])],
             )
         )
     arriving.append(
         (
             "sum",
             words.text("graph.layers.sum.input" if first else "graph.layers.sum"),
-            ["", _plain(layer["weights"]), *_numbers(layer["aggregated"])],
+            ["", plain(layer["weights"]), *numbers(layer["aggregated"])],
         )
     )
     outputs = (
@@ -186,19 +107,19 @@ def _layer(
         if last
         else [words.text("graph.channel", index=str(i)) for i in layer["outputs"]]
     )
-    outputs += _rest(layer["more_outputs"], words)
-    leaving = [("", name, _numbers(row["shares"])) for name, row in zip(names, rows, strict=True)]
+    outputs += rest(layer["more_outputs"], words)
+    leaving = [("", name, numbers(row["shares"])) for name, row in zip(names, rows, strict=True)]
     if left:
-        leaving.append(("rest", left[0], _numbers(others["shares"])))
-    leaving.append(("sum", words.text("graph.layers.times"), _numbers(layer["transformed"])))
+        leaving.append(("rest", left[0], numbers(others["shares"])))
+    leaving.append(("sum", words.text("graph.layers.times"), numbers(layer["transformed"])))
     if layer["bias"] is not None:
-        leaving.append(("", words.text("graph.layers.bias"), _numbers(layer["bias"])))
+        leaving.append(("", words.text("graph.layers.bias"), numbers(layer["bias"])))
         leaving.append(
-            ("sum", words.text("graph.layers.logits" if last else "graph.layers.value"), _numbers(layer["value"]))
+            ("sum", words.text("graph.layers.logits" if last else "graph.layers.value"), numbers(layer["value"]))
         )
     for step in layer["then"]:
         name = words.text(f"op.{step['op']}") if words.has(f"op.{step['op']}") else shortened(step["op"])
-        leaving.append(("sum", name, _numbers(step["values"])))
+        leaving.append(("sum", name, numbers(step["values"])))
     said = None
     if heaviest is not None:
         said = words.say(
@@ -258,27 +179,17 @@ def _widths(layers: Sequence[Mapping[str, Any]]) -> list[int]:
     return [layers[0]["width"][0], *(layer["width"][1] for layer in layers)]
 
 
-def _half(size: np.ndarray) -> int:
-    """How many of the largest hold half of all; 0 where there is nothing."""
-    total = float(size.sum())
-    return int(np.searchsorted(np.cumsum(np.sort(size)[::-1]), total / 2) + 1) if total > 0 else 0
+def numbers(values: Sequence[float]) -> list[str]:
+    """Numbers for the cells of a table."""
+    return [plain(value) for value in values]
 
 
-def _cells(values: Sequence[float], share: float) -> list[str]:
-    return [*_numbers(values), number(share, digits=_DIGITS, sign=True)]
-
-
-def _numbers(values: Sequence[float]) -> list[str]:
-    return [_plain(value) for value in values]
-
-
-def _plain(value: float) -> str:
+def plain(value: float) -> str:
+    """A number for a cell of a table."""
     # Sums in another order leave a last digit behind where nothing is meant.
-    return number(0.0 if abs(value) < 1e-12 else value, digits=_DIGITS)
+    return number(0.0 if abs(value) < 1e-12 else value, digits=DIGITS)
 
 
-def _rest(count: int, words: Catalogue) -> list[str]:
+def rest(count: int, words: Catalogue) -> list[str]:
+    """The head of the column of what is summed, where there is one."""
     return [words.text("graph.rest", count=count)] if count else []
-
-
-__all__ = ["Sentence", "Table", "flow_section", "layers_section", "percent", "readout_section"]

@@ -93,16 +93,16 @@ def _row_by_row(bundle: GraphBundle, steps: dict[str, Any], words: Catalogue) ->
         usual = is_symmetric_normalisation(graph, weights)
         said.append(words.say("graph.row.symmetric" if usual else "graph.row.other"))
         if usual and graph.edge_weights is None:
-            for row in rows[:_EXAMPLES]:
-                said.append(
-                    words.say(
-                        "graph.row.example",
-                        name=node_called(graph, row["node"], words),
-                        own=number(degrees[node]),
-                        other=number(degrees[row["node"]]),
-                        weight=number(row["weight"]),
-                    )
+            said += [
+                words.say(
+                    "graph.row.example",
+                    name=node_called(graph, row["node"], words),
+                    own=number(degrees[node]),
+                    other=number(degrees[row["node"]]),
+                    weight=number(row["weight"]),
                 )
+                for row in rows[:_EXAMPLES]
+            ]
     said.append(_row_of_x(graph, node, words))
     return said
 

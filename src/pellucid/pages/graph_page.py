@@ -7,8 +7,9 @@ import numpy as np
 from pellucid.figures.numbers import number
 from pellucid.pages.assumed import model_rows
 from pellucid.pages.graph_bundle import METHODS, GraphBundle
+from pellucid.pages.graph_flow import flow_section, readout_section
 from pellucid.pages.graph_input import input_section, sight
-from pellucid.pages.graph_layers import flow_section, layers_section, readout_section
+from pellucid.pages.graph_layers import layers_section
 from pellucid.pages.graph_matrices import matrices_section
 from pellucid.pages.graph_naming import asked_about, asked_in_full, graph_title, node_called
 from pellucid.pages.graph_why import settings_text, why_section

@@ -71,9 +71,13 @@ def both(draw: Callable[[int], Figure | BarsFigure | MatrixFigure], words: Catal
         return Shown(wide=Inline(first), narrow=Inline(narrow))
     wording = wording_of(words)
     views = tuple(
-        (data_url(first.view_png(place)), first.views[place].shape[0], wording.view.format(azimuth=int(a), elevation=int(e)))
-        for place, (a, e) in enumerate(first.angles)
-    )  # fmt: skip
+        (
+            data_url(first.view_png(place)),
+            first.views[place].shape[0],
+            wording.view.format(azimuth=round(around), elevation=round(up)),
+        )
+        for place, (around, up) in enumerate(first.angles)
+    )
     if first.scale is None:
         return Shown(wide=None, narrow=None, views=views)
     return Shown(

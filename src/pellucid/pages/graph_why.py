@@ -61,16 +61,16 @@ def _row(explanation: Explanation, bundle: GraphBundle, words: Catalogue) -> dic
     if features is not None and not bundle.graph.featureless:
         names = features_called(bundle.graph, words)
         best = int(np.abs(features).argmax())
-        title = words.say(
+        claim = words.say(
             "graph.why.feature", name=names[best], value=number(features[best], sign=True), count=len(names)
         )
-        drawings.append({"title": [title], "drawing": draw_strongest(features, names, words, unit=units["features"])})
+        drawings.append({"title": [claim], "drawing": draw_strongest(features, names, words, unit=units["features"])})
     types = next((part.values for part in explanation.parts if part.name == "edge_types"), None)
     if types is not None:
         names = [shortened(bundle.graph.edge_type_name(i), longest=40) for i in range(len(types))]
         best = int(np.abs(types).argmax())
-        title = words.say("graph.why.type", name=names[best], value=number(types[best]))
-        drawings.append({"title": [title], "drawing": draw_strongest(types, names, words, unit=units["edge_types"])})
+        claim = words.say("graph.why.type", name=names[best], value=number(types[best]))
+        drawings.append({"title": [claim], "drawing": draw_strongest(types, names, words, unit=units["edge_types"])})
     return {
         "title": method_name(name, words),
         "text": shortened(text_of(build(name, dict(explanation.settings), among=GRAPH_METHODS)), longest=200),
