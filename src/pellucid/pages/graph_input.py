@@ -5,10 +5,10 @@ from typing import Any
 from pellucid.figures.numbers import number
 from pellucid.inputs.graph_checks import NO_FEATURES
 from pellucid.methods.graph_drawing import MOST
-from pellucid.methods.graph_subject import GraphSubject
+from pellucid.methods.graph_subject import GraphSubject, whole_subject
 from pellucid.pages.graph_bundle import GraphBundle
 from pellucid.pages.graph_naming import asked_about, node_called
-from pellucid.pages.graph_pictures import NARROW, Shown, draw_values, small_picture, whole_subject
+from pellucid.pages.graph_pictures import NARROW, Shown, draw_values, small_picture
 from pellucid.pages.notes import noted
 from pellucid.pages.words import Catalogue, Sentence, percent, shortened
 

@@ -33,7 +33,7 @@ def matrices_section(bundle: GraphBundle, words: Catalogue) -> dict[str, Any]:
         "nodes": [
             {
                 "title": words.say("graph.matrix.node", name=node_called(graph, steps["node"], words)),
-                "steps": _row_by_row(bundle, steps, words),
+                "steps": row_by_row(graph, int(steps["node"]), messages(bundle), words),
             }
             for steps in record["steps"]
         ],
@@ -78,45 +78,53 @@ def _figures(bundle: GraphBundle, words: Catalogue) -> list[dict[str, Any]]:
     return [{"title": words.say(f"graph.matrix.{name}"), "drawing": drawn} for name, drawn in found]
 
 
-def _row_by_row(bundle: GraphBundle, steps: dict[str, Any], words: Catalogue) -> list[Sentence]:
-    """How the node's rows come about, from A to Â, and its row of X."""
-    graph, node = bundle.graph, int(steps["node"])
-    loops = node in steps["neighbours"] or bool((graph.edges == node).all(axis=1).any())
-    kind = "column" if graph.directed else "row"
-    said = [_row_of_a(graph, steps, kind, words)]
-    said.append(words.say("graph.row.loop" if loops else "graph.row.identity"))
+def row_by_row(graph: Graph, node: int, weights: scipy.sparse.csr_array | None, words: Catalogue) -> list[Sentence]:
+    """How a node's rows come about, from A to Â, and its row of X.
+
+    Args:
+        graph: The graph.
+        node: The node.
+        weights: Â; None where it is not known.
+        words: The language.
+    """
+    loop = bool((graph.edges == node).all(axis=1).any())
     degrees = graph.degrees(self_loops=True)
-    said.append(words.say("graph.row.degree", degree=number(degrees[node])))
-    rows = steps["layers"][0]["rows"] if steps["layers"] else []
-    weights = messages(bundle)
-    if weights is not None and rows:
+    said = [
+        _row_of_a(graph, node, words),
+        words.say("graph.row.loop" if loop else "graph.row.identity"),
+        words.say("graph.row.degree", degree=number(degrees[node])),
+    ]
+    if weights is not None:
         usual = is_symmetric_normalisation(graph, weights)
         said.append(words.say("graph.row.symmetric" if usual else "graph.row.other"))
+        row = weights[[node]].tocoo()
+        order = np.lexsort((row.col, -row.data, row.col != node))[:_EXAMPLES]
         if usual and graph.edge_weights is None:
             said += [
                 words.say(
                     "graph.row.example",
-                    name=node_called(graph, row["node"], words),
+                    name=node_called(graph, int(row.col[place]), words),
                     own=number(degrees[node]),
-                    other=number(degrees[row["node"]]),
-                    weight=number(row["weight"]),
+                    other=number(degrees[row.col[place]]),
+                    weight=number(row.data[place]),
                 )
-                for row in rows[:_EXAMPLES]
+                for place in order.tolist()
             ]
     said.append(_row_of_x(graph, node, words))
     return said
 
 
-def _row_of_a(graph: Graph, steps: dict[str, Any], kind: str, words: Catalogue) -> Sentence:
-    node, listed = int(steps["node"]), steps["neighbours"][:_LISTED]
+def _row_of_a(graph: Graph, node: int, words: Catalogue) -> Sentence:
+    kind = "column" if graph.directed else "row"
+    neighbours = graph.neighbours(node).tolist()
+    listed, more = neighbours[:_LISTED], max(0, len(neighbours) - _LISTED)
     if not listed:
         return words.say(f"graph.row.a.{kind}.empty", node=str(node))
-    more = steps["neighbour_count"] - len(listed)
     if graph.edge_weights is None:
         names = nodes_called(graph, listed, words, more=more)
         return words.say(f"graph.row.a.{kind}", node=str(node), names=names)
-    entries = graph.adjacency()[listed, [node] * len(listed)]
-    pairs = [f"{node_called(graph, n, words)} = {number(v)}" for n, v in zip(listed, np.ravel(entries), strict=True)]
+    entries = np.ravel(graph.adjacency()[listed, [node] * len(listed)])
+    pairs = [f"{node_called(graph, n, words)} = {number(v)}" for n, v in zip(listed, entries.tolist(), strict=True)]
     joined = ", ".join(pairs)
     names = words.text("graph.and_more", listed=joined, count=more) if more else joined
     return words.say(f"graph.row.a.{kind}.weighted", node=str(node), names=names)

@@ -118,11 +118,8 @@ def node_record(trace: GraphTrace, node: int, *, weights: Mapping[int, float]) -
     for number, step in enumerate(steps.layers):
         always = [index for index in weights if index < len(step.value)] if number == last and answers else []
         layers.append(_layer_record(step, always=always))
-    shown = steps.neighbours[:SENDERS]
     return {
         "node": node,
-        "neighbours": shown.tolist(),
-        "neighbour_count": len(steps.neighbours),
         "featureless": steps.featureless,
         "answers": answers,
         "layers": layers,

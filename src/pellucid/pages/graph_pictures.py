@@ -16,7 +16,6 @@ from pellucid.figures.matrix import TABLE, MatrixFigure, draw_matrix
 from pellucid.figures.mesh import MeshFigure
 from pellucid.figures.molecule import MoleculeFigure
 from pellucid.figures.wording import Wording
-from pellucid.inputs.graph import Graph
 from pellucid.inputs.molecule import Molecule
 from pellucid.methods.graph_drawing import MOST, draw_subject
 from pellucid.methods.graph_subject import GraphSubject
@@ -88,19 +87,6 @@ def both(draw: Callable[[int], Figure | BarsFigure | MatrixFigure], words: Catal
         ends=end_labels(first.scale),
         zero=first.scale.low < 0 < first.scale.high,
         unit=first.unit,
-    )
-
-
-def whole_subject(graph: Graph) -> GraphSubject:
-    """All of a graph as a subject."""
-    return GraphSubject(
-        name=graph.name,
-        digest=graph.digest,
-        nodes=np.arange(graph.num_nodes),
-        edges=np.arange(graph.num_edges),
-        hops=np.zeros(graph.num_nodes, dtype=np.int64),
-        all_nodes=graph.num_nodes,
-        source=graph,
     )
 
 
