@@ -20,8 +20,8 @@ from pellucid.cli.train import train
 
 app = typer.Typer(
     name="pellucid",
-    help="See what a convolutional network does with a picture, or a graph network with a graph, layer by layer, and why it "
-    "answers as it does.",
+    help="See what a convolutional network does with a picture, or a graph network with a graph, layer by layer, and "
+    "why it answers as it does.",
     epilog="Begin with: pellucid demo. Exit codes: 0 ok, 1 failed, 2 usage, 3 some inputs skipped, 4 refused.",
     add_completion=False,
     pretty_exceptions_enable=False,

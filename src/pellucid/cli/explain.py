@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,8 +66,8 @@ def explain(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Pictures: PNG, JPEG, WebP, BMP, TIFF or GIF; for a model of graphs graphs: files, folders, smiles:CCO "
-            "or karate.",
+            help="Pictures: PNG, JPEG, WebP, BMP, TIFF or GIF; or for a model of graphs: files, folders, smiles:CCO, "
+            "karate.",
         ),
     ],
     *,
@@ -204,12 +205,12 @@ def _check_words(methods: Sequence[str], target: str) -> None:
         try:
             method_from(text)
         except PellucidError as error:
-            if not _fits(lambda text=text: method_from(text, among=GRAPH_METHODS)):
+            if not _fits(partial(method_from, text, among=GRAPH_METHODS)):
                 raise error
     try:
         check(target)
     except PellucidError as error:
-        if not _fits(lambda: check_graph_target(target)):
+        if not _fits(partial(check_graph_target, target)):
             raise error
 
 

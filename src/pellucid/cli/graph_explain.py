@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 _USUAL = ("gnn-explainer",)
 
 GraphTarget = Annotated[
-    str, typer.Option(metavar="TEXT", help="What to explain: node:17, node:17/class:2, edge:3-17, graph, graph/class:1.")
+    str,
+    typer.Option(metavar="TEXT", help="What to explain: node:17, node:17/class:2, edge:3-17, graph, graph/class:1."),
 ]
 GraphMethodOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="TEXT",
-        help="A method, as gnn-explainer or 'occlusion(removal=silence)'; may be repeated; see `pellucid list methods`.",
+        help="A method, as gnn-explainer or 'occlusion(removal=silence)'; may be repeated.",
         show_default="gnn-explainer",
     ),
 ]
@@ -67,7 +68,9 @@ def graph_explain(
 
     with talk.progress("explaining") as report:
         made = list(
-            explain_many(known, [found], methods=methods, targets=[target], seed=seed, progress=lambda a, b: report(a, b))
+            explain_many(
+                known, [found], methods=methods, targets=[target], seed=seed, progress=lambda a, b: report(a, b)
+            )
         )
     files: list[Path] = []
     if place is not None:
@@ -123,9 +126,11 @@ def parts_of(why: "Explanation") -> list[tuple[str, list[str], "np.ndarray"]]:
     if features is not None and not graph.featureless:
         names = list(graph.feature_names or [f"feature {place}" for place in range(len(features))])
         found.append(("feature", names, features))
-    for part in why.parts:
-        if part.name == "edge_types":
-            found.append(("edge type", [graph.edge_type_name(i) for i in range(len(part.values))], part.values))
+    found += [
+        ("edge type", [graph.edge_type_name(place) for place in range(len(part.values))], part.values)
+        for part in why.parts
+        if part.name == "edge_types"
+    ]
     return found
 
 

@@ -111,7 +111,9 @@ def _put(graph: "Graph") -> None:
         dense = values.toarray() if scipy.sparse.issparse(values) else np.asarray(values)
         heads = list(graph.feature_names or ()) if which is Matrix.features else []
         heads = heads or [str(place) for place in range(dense.shape[1])]
-        columns = [Column(header=title, wraps=True)] + [Column(header=streams.plain(each), right=True) for each in heads]
+        columns = [Column(header=title, wraps=True)] + [
+            Column(header=streams.plain(each), right=True) for each in heads
+        ]
         rows = [[name, *map(number, row)] for name, row in zip(names, dense.tolist(), strict=True)]
         if which is Matrix.loops:
             columns.append(Column(header="D", right=True))

@@ -120,20 +120,27 @@ def _rows(graph: "Graph", facts: dict[str, Any], node: int | None) -> list[list[
     kind = "directed" if facts["directed"] else "undirected"
     rows = [
         ["nodes", f"{facts['nodes']:,}" + (f", {facts['alone']:,} without an edge" if facts["alone"] else "")],
-        ["edges", f"{facts['edges']:,} {kind}" + (f", {facts['loops']:,} to the node itself" if facts["loops"] else "")],
+        [
+            "edges",
+            f"{facts['edges']:,} {kind}" + (f", {facts['loops']:,} to the node itself" if facts["loops"] else ""),
+        ],
         ["degree", f"{degree['least']:g} to {degree['most']:g}, median {degree['median']:g}"],
     ]
     if facts["types"]:
         rows.append(["edge types", ", ".join(f"{each['name']} {each['count']:,}" for each in facts["types"])])
     if facts["weights"]:
         rows.append(["weights", f"{facts['weights'][0]:g} to {facts['weights'][1]:g}"])
-    described = f"{features['count']:,} a node, {features['low']:g} to {features['high']:g}, {features['filled']:.1%} not 0"
+    described = (
+        f"{features['count']:,} a node, {features['low']:g} to {features['high']:g}, {features['filled']:.1%} not 0"
+    )
     rows.append(["features", "none: the identity matrix" if features["identity"] else described])
     if graph.labels is not None:
         known = graph.labels[graph.labels >= 0]
         names = graph.class_names
         counts = {int(label): int((known == label).sum()) for label in sorted(set(known.tolist()))}
-        listed = ", ".join(f"{names[label] if names else f'class {label}'} {count:,}" for label, count in counts.items())
+        listed = ", ".join(
+            f"{names[label] if names else f'class {label}'} {count:,}" for label, count in counts.items()
+        )
         rows.append(["labels", listed or "none known"])
     if graph.label is not None:
         rows.append(["label of the graph", str(graph.label)])

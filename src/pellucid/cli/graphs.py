@@ -46,9 +46,7 @@ class GraphOptions:
     ] = "vertices"
     nodes: Annotated[
         str | None,
-        typer.Option(
-            "--nodes", metavar="FILE", help="A CSV about the nodes of an edge list.", rich_help_panel=_GRAPH
-        ),
+        typer.Option("--nodes", metavar="FILE", help="A CSV about the nodes of an edge list.", rich_help_panel=_GRAPH),
     ] = None
     item: Annotated[
         int | None,
@@ -116,15 +114,15 @@ def node_of(graph: "Graph", text: str, *, option: str = "--node") -> int:
 def _read(name: str, reading: GraphOptions) -> "Graph":
     from pellucid.inputs.graph import Graph
     from pellucid.inputs.graph_set import GraphSet
+    from pellucid.inputs.mesh_reading import MeshNodes
     from pellucid.inputs.reading import read
 
     if name == "karate" and not Path(name).exists():
         from pellucid.inputs.karate import karate_club
 
         return karate_club()
-    found = read(
-        name, directed=reading.directed or None, mesh_nodes=reading.mesh_nodes, nodes=reading.nodes  # type: ignore[arg-type]
-    )  # fmt: skip
+    mesh_nodes: MeshNodes = "faces" if reading.mesh_nodes == "faces" else "vertices"
+    found = read(name, directed=reading.directed or None, mesh_nodes=mesh_nodes, nodes=reading.nodes)
     if isinstance(found, GraphSet):
         last = len(found) - 1
         if reading.item is None and last:
