@@ -150,7 +150,11 @@ def draw_numbers(
 
 
 def small_picture(
-    subject: GraphSubject, target: Sequence[int], *, width: int = _THUMBNAIL, named: Sequence[str] = ()
+    subject: GraphSubject,
+    target: Sequence[int],
+    *,
+    width: int = _THUMBNAIL,
+    named: Sequence[str] = (),
 ) -> Inline:
     """A graph with next to no letters, to be told from others.
 
@@ -172,4 +176,6 @@ def small_picture(
     names = [""] * count
     for node, name in zip(marked, named, strict=False):
         names[node] = name
-    return Inline(draw_graph(where, ends, node_names=names, highlighted=marked, width=width))
+    # Described by its name alone, it needs no language.
+    drawn = draw_graph(where, ends, node_names=names, highlighted=marked, width=width, description=subject.name)
+    return Inline(drawn)
