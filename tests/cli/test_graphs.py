@@ -170,9 +170,7 @@ def test_the_demo_trains_two_networks_and_writes_two_pages(cli: Cli, place: Path
     assert cli("demo", "graph", "--bundle", "b").code == 2
 
 
-def test_the_demo_says_what_is_missing_without_rdkit(
-    cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_demo_says_what_is_missing_without_rdkit(cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pellucid.errors import MissingExtraError
 
     def missing(*given: object, **rest: object) -> None:

@@ -36,9 +36,7 @@ def network(graph: Graph, *, classes: int = 2, seed: int = 3, **settings: Any) -
     for name, parameter in module.named_parameters():
         if name.endswith("bias"):
             torch.nn.init.normal_(parameter, std=0.3)
-    return Model(
-        module=module, name="net", preprocessing=Preprocessing.none(), class_names=None, source="net.py:build"
-    )
+    return Model(module=module, name="net", preprocessing=Preprocessing.none(), class_names=None, source="net.py:build")
 
 
 def made(graph: Graph | None = None, *, target: str = "node:2", settings: Any = None, **changes: Any) -> GraphBundle:

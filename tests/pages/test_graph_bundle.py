@@ -47,7 +47,9 @@ def test_senders_shares_and_the_bias_sum_to_the_value_and_the_logits_are_the_mod
     np.testing.assert_allclose(steps["layers"][-1]["value"], bundle.explanations[0].logits, atol=1e-6)
 
 
-@pytest.mark.parametrize(("level", "target"), [("node", "node:2/contrast:0,1"), ("graph", "graph"), ("graph", "class:1")])
+@pytest.mark.parametrize(
+    ("level", "target"), [("node", "node:2/contrast:0,1"), ("graph", "graph"), ("graph", "class:1")]
+)
 def test_what_flows_sums_to_the_explained_score(level: str, target: str) -> None:
     bundle = made(target=target, settings={"level": level})
     flow, why = bundle.record["flow"], bundle.explanations[0]

@@ -248,7 +248,9 @@ def test_nothing_sticks_out_of_the_window(which: str, width: int, lang: str, tmp
     tab.on("console", lambda said: violations.append(said.text))
     tab.goto(write_page(bundle, tmp_path / "page.html", lang=lang).as_uri())
     wide = tab.evaluate("document.documentElement.scrollWidth")
-    inside = tab.evaluate("Math.max(0, ...[...document.querySelectorAll('.scroll')].map(e => e.scrollWidth - e.clientWidth))")
+    inside = tab.evaluate(
+        "Math.max(0, ...[...document.querySelectorAll('.scroll')].map(e => e.scrollWidth - e.clientWidth))"
+    )
     smallest = tab.evaluate(
         "Math.min(...[...document.querySelectorAll('body *')].filter(e => e.textContent.trim() && !e.children.length)"
         ".map(e => parseFloat(getComputedStyle(e).fontSize)))"
