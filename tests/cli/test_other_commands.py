@@ -1,6 +1,7 @@
 """`demo`, `list`, `train` and `doctor`."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from tests.cli.conftest import Cli
 
 from pellucid.cli import doctor as doctor_module
-from pellucid.methods.catalogue import METHODS
+from pellucid.methods.catalogue import GRAPH_METHODS, METHODS
 from pellucid.models.loading import list_models
 
 
@@ -45,7 +46,9 @@ def test_every_model_and_method_is_listed(cli: Cli) -> None:
     found = json.loads(cli("list", "--json").out)
     assert {row["name"] for row in found["models"]} >= set(list_models())
     assert [row["name"] for row in found["methods"]] == list(METHODS)
-    assert set(found) == {"models", "methods", "targets", "sites", "channels", "filters"}
+    assert [row["name"] for row in found["graph-methods"]] == list(GRAPH_METHODS)
+    topics = {"models", "methods", "graph-methods", "targets", "graph-targets", "sites", "channels", "filters"}
+    assert set(found) == topics
 
 
 def test_one_topic_is_listed_with_its_settings(cli: Cli) -> None:
@@ -66,12 +69,16 @@ def test_what_is_listed_can_be_read_back_by_the_library() -> None:
 
     from pellucid.capture.channels import select_channels
     from pellucid.cli.listing import _ROWS, Topic
+    from pellucid.methods.graph_targets import check_graph_target
     from pellucid.methods.targets import check
     from pellucid.models.preprocessing import FILTERS
 
     for row in _ROWS[Topic.targets]():
         for target in row["name"].split(", "):
             check(target)
+    for row in _ROWS[Topic.graph_targets]():
+        for target in re.split(", |; ", row["name"]):
+            check_graph_target(target)
     for row in _ROWS[Topic.channels]():
         assert select_channels(row["name"], np.zeros((40, 2, 2)))
     assert [row["name"] for row in _ROWS[Topic.filters]()] == list(FILTERS)

@@ -41,6 +41,7 @@ class GraphTrace(Trace):
         readout_kind: "mean", "sum" or "max"; None where there is no readout that is known.
         head: Weight (channels, classes) and bias of the linear layer after the readout, or None.
         class_names: Names of the classes, or None.
+        for_edges: Whether the model answers for edges; there may be as many of them as nodes.
     """
 
     graph: Graph
@@ -48,6 +49,7 @@ class GraphTrace(Trace):
     readout_kind: str | None = None
     head: tuple[Floats, Floats | None] | None = None
     class_names: tuple[str, ...] | None = None
+    for_edges: bool = False
 
     def node(self, node: int | str) -> NodeSteps:
         """What happens to one node, layer by layer, with its numbers.
@@ -64,7 +66,8 @@ class GraphTrace(Trace):
         degrees = self.graph.degrees(self_loops=True)
         steps = tuple(layer_steps(layer, number, names=_Names(self.graph), degrees=degrees) for layer in self.layers)
         logits = None
-        if self.readout_kind is None and self.output is not None and len(self.output) == self.graph.num_nodes:
+        rows = 0 if self.output is None or self.readout_kind is not None or self.for_edges else len(self.output)
+        if self.output is not None and rows == self.graph.num_nodes:
             logits = self.output[number].double().cpu().numpy()
         return NodeSteps(
             node=number,
@@ -153,7 +156,7 @@ class GraphTrace(Trace):
             row, mine = layer.to_record()
             record["layers"].append(row)
             arrays |= {f"layer {number} {name}": value for name, value in mine.items()}
-        record["readout"] = self.readout_kind
+        record["readout"], record["for_edges"] = self.readout_kind, self.for_edges
         record["class_names"] = None if self.class_names is None else list(self.class_names)
         if self.head is not None:
             arrays["head matrix"] = self.head[0]
@@ -174,6 +177,7 @@ class GraphTrace(Trace):
             "readout_kind": record["readout"],
             "head": (arrays["head matrix"], arrays.get("head bias")) if "head matrix" in arrays else None,
             "class_names": None if names is None else tuple(names),
+            "for_edges": record["for_edges"],
         }
 
     def _number(self, node: int | str) -> int:
@@ -255,6 +259,7 @@ def trace_graph(
         readout_kind=kind,
         head=head,
         class_names=model.class_names or graph.class_names,
+        for_edges=arguments.pairs is not None,
     )
 
 

@@ -11,6 +11,7 @@ from pellucid.cli.doctor import doctor
 from pellucid.cli.expanding import expanded
 from pellucid.cli.explain import explain
 from pellucid.cli.filters import filters
+from pellucid.cli.graph import graph
 from pellucid.cli.listing import list_names
 from pellucid.cli.maps import maps
 from pellucid.cli.report import report
@@ -19,7 +20,8 @@ from pellucid.cli.train import train
 
 app = typer.Typer(
     name="pellucid",
-    help="See what a convolutional network does with a picture, layer by layer, and why it answers as it does.",
+    help="See what a convolutional network does with a picture, or a graph network with a graph, layer by layer, and "
+    "why it answers as it does.",
     epilog="Begin with: pellucid demo. Exit codes: 0 ok, 1 failed, 2 usage, 3 some inputs skipped, 4 refused.",
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -39,6 +41,7 @@ for _name, _command in (
     ("doctor", doctor),
 ):
     app.command(_name)(expanded(_command))
+app.add_typer(graph, name="graph")
 
 
 def _version(wanted: bool) -> None:

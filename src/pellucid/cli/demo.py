@@ -1,20 +1,33 @@
-"""`pellucid demo`: the bundled model looks at a drawing made on the spot."""
+"""`pellucid demo`: the bundled model looks at a drawing made on the spot; or a graph network at two graphs."""
 
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pellucid.cli import streams
+from pellucid.cli.demo_graph import demo_graph
 from pellucid.cli.explain import Language, LanguageOption
 from pellucid.cli.places import writable, writable_base
 from pellucid.cli.talking import Talk
+from pellucid.errors import SettingError
 
 _SEED = 7
 
 
+class Shown(StrEnum):
+    """What the demo is about."""
+
+    picture = "picture"
+    graph = "graph"
+
+
 def demo(
+    what: Annotated[
+        Shown, typer.Argument(metavar="[WHAT]", help="picture, or graph: two networks trained on the spot, two pages.")
+    ] = Shown.picture,
     *,
     output: Annotated[
         Path | None,
@@ -22,7 +35,7 @@ def demo(
             "--output",
             "-o",
             metavar="FILE",
-            help="Where the page goes.",
+            help="Where the page goes; with graph a folder.",
             show_default="pellucid-demo.html, in out/ if there is such a folder",
         ),
     ] = None,
@@ -33,7 +46,9 @@ def demo(
     ] = None,
     talk: Talk,
 ) -> int:
-    """Show what pellucid does: a page about a cat, drawn on the spot, in the bundled model `animals`."""
+    """Show what pellucid does: a page about a cat, drawn on the spot, in the bundled model `animals`; or on graphs."""
+    if what is Shown.graph:
+        return demo_graph(_folder(output, bundle), lang=lang.value, talk=talk)
     place = writable(output or _usual_place(), option="--output")
     base = None if bundle is None else writable_base(bundle, option="--bundle")
 
@@ -57,6 +72,17 @@ def demo(
     else:
         streams.put(str(place))
     return 0
+
+
+def _folder(output: Path | None, bundle: Path | None) -> Path:
+    """Where the pages about graphs go."""
+    if bundle is not None:
+        raise SettingError(
+            "--bundle", given=str(bundle), expected="nothing with `demo graph`", hint="`pellucid explain` has it"
+        )
+    if output is not None and not output.is_dir():
+        raise SettingError("--output", given=str(output), expected="a folder that exists, for two pages")
+    return output or _usual_place().parent
 
 
 def _usual_place() -> Path:

@@ -4,12 +4,15 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pellucid.cli import streams
+from pellucid.cli.explain_graphs import Asked, GraphPlace, explain_graphs, refuse_for_graphs
+from pellucid.cli.graphs import GraphOptions, file_name
 from pellucid.cli.loading import ModelName, ModelOptions, Preparation, files_of, loaded, pictured, probed
 from pellucid.cli.places import distinct, for_each, for_methods
 from pellucid.cli.talking import Talk
@@ -60,7 +63,12 @@ ProbeOption = Annotated[
 def explain(
     model: ModelName,
     pictures: Annotated[
-        list[str], typer.Argument(metavar="PICTURE...", help="Pictures: PNG, JPEG, WebP, BMP, TIFF or GIF.")
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Pictures: PNG, JPEG, WebP, BMP, TIFF or GIF; or for a model of graphs: files, folders, smiles:CCO, "
+            "karate.",
+        ),
     ],
     *,
     output: Annotated[
@@ -69,8 +77,8 @@ def explain(
             "--output",
             "-o",
             metavar="FILE",
-            help="Where the page goes; a folder for several pictures.",
-            show_default="PICTURE-explained.html here, unless --png, --save, --bundle or --json say what is wanted",
+            help="Where the page goes; a folder for several inputs.",
+            show_default="INPUT-explained.html here, unless --png, --save, --bundle or --json say what is wanted",
         ),
     ] = None,
     method: Annotated[
@@ -79,11 +87,12 @@ def explain(
             metavar="TEXT",
             help="A method, as grad-cam or 'integrated-gradients(steps=100)'; may be repeated; "
             "see `pellucid list methods`.",
-            show_default="three for a page, else grad-cam; one that does not apply is left out",
+            show_default="three for a page, else grad-cam or gnn-explainer; one that does not apply is left out",
         ),
     ] = None,
     target: Annotated[
-        str, typer.Option(metavar="TEXT", help="What to explain, as class:tabby. See `pellucid list targets`.")
+        str,
+        typer.Option(metavar="TEXT", help="What to explain, as class:tabby or node:17. See `pellucid list targets`."),
     ] = "top:1",
     lang: LanguageOption = Language.en,
     seed: SeedOption = 0,
@@ -91,7 +100,7 @@ def explain(
         Path | None,
         typer.Option(
             metavar="BASE",
-            help="Save the explanation as BASE.json and BASE.safetensors; a folder for several pictures.",
+            help="Save the explanation as BASE.json and BASE.safetensors; a folder for several inputs.",
         ),
     ] = None,
     bundle: BundleOption = None,
@@ -105,15 +114,16 @@ def explain(
     probe: ProbeOption = None,
     using: ModelOptions,
     preparation: Preparation,
+    reading: GraphOptions,
     talk: Talk,
 ) -> int:
-    """Say why a model gave its answer to a picture: a page, and with --png or --save pictures and numbers.
+    """Say why a model gave its answer to a picture or a graph: a page, and with --png or --save pictures and numbers.
 
-    Several methods or pictures give several files: the method's or the picture's name is added to the file's.
+    Several methods or inputs give several files: the method's or the input's name is added to the file's.
     """
     nothing_named = all(given is None for given in (output, png, save, bundle)) and not talk.as_json
     read = files_of(model, using)
-    places = _places(pictures, output, png, save, bundle, page_anyway=nothing_named, read=read)
+    places = _places(list(map(file_name, pictures)), output, png, save, bundle, page_anyway=nothing_named, read=read)
     if probe is not None and not places[0].wants_bundle:
         raise SettingError(
             "--probe", given=streams.plain(probe), expected="a page or a bundle to put it in", hint="say -o or --bundle"
@@ -121,13 +131,29 @@ def explain(
 
     from pellucid.methods.catalogue import method_from
     from pellucid.methods.targets import check
+    from pellucid.models.graph_arguments import takes_graphs
     from pellucid.pages.bundle import METHODS
 
+    _check_words(method or (), target)
+    probing = None if probe is None else probed(probe, talk=talk)
+    known = loaded(model, using=using, preparation=preparation, talk=talk)
+    if takes_graphs(known.module):
+        prepared = {f"--{name}": value for name, value in preparation.settings().items()}
+        refuse_for_graphs({"--png": png, "--original": original, "--probe": probe, **prepared})
+        return explain_graphs(
+            known,
+            pictures,
+            [GraphPlace(page=each.page, save=each.save, bundle=each.bundle) for each in places],
+            Asked(methods=method, target=target, seed=seed, lang=lang.value),
+            reading=reading,
+            talk=talk,
+        )
     for text in method or ():
         method_from(text)
     check(target)
-    probing = None if probe is None else probed(probe, talk=talk)
-    known = loaded(model, using=using, preparation=preparation, talk=talk)
+    if reading.said:
+        option = reading.said[0]
+        raise SettingError(option, given="for a picture", expected="a model that takes graphs", hint="leave it out")
 
     results: list[dict[str, Any]] = []
     failed = 0
@@ -167,6 +193,33 @@ def explain(
         streams.say(f"{failed} of {len(pictures)} pictures failed, {len(pictures) - failed} done")
     skipped = bool(probing and probing.skipped)
     return 1 if failed == len(pictures) else 3 if failed or skipped else 0
+
+
+def _check_words(methods: Sequence[str], target: str) -> None:
+    """Refuse what is no method and no target, of pictures or of graphs, before a model is loaded."""
+    from pellucid.methods.catalogue import GRAPH_METHODS, method_from
+    from pellucid.methods.graph_targets import check_graph_target
+    from pellucid.methods.targets import check
+
+    for text in methods:
+        try:
+            method_from(text)
+        except PellucidError as error:
+            if not _fits(partial(method_from, text, among=GRAPH_METHODS)):
+                raise error
+    try:
+        check(target)
+    except PellucidError as error:
+        if not _fits(partial(check_graph_target, target)):
+            raise error
+
+
+def _fits(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except PellucidError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pellucid.cli import streams
 from pellucid.cli.tables import Column, put_table
 from pellucid.cli.talking import Talk
+
+if TYPE_CHECKING:
+    from pellucid.registry import Registry
 
 Rows = list[dict[str, Any]]
 
@@ -18,7 +21,9 @@ class Topic(StrEnum):
 
     models = "models"
     methods = "methods"
+    graph_methods = "graph-methods"
     targets = "targets"
+    graph_targets = "graph-targets"
     sites = "sites"
     channels = "channels"
     filters = "filters"
@@ -28,7 +33,9 @@ def list_names(
     topic: Annotated[
         Topic | None,
         typer.Argument(
-            metavar="[TOPIC]", help="models, methods, targets, sites, channels or filters.", show_default="all"
+            metavar="[TOPIC]",
+            help="models, methods, graph-methods, targets, graph-targets, sites, channels or filters.",
+            show_default="all",
         ),
     ] = None,
     *,
@@ -70,13 +77,23 @@ def _models() -> Rows:
 
 
 def _methods() -> Rows:
-    import dataclasses
-
     from pellucid.methods.catalogue import METHODS
 
+    return _described(METHODS)
+
+
+def _graph_methods() -> Rows:
+    from pellucid.methods.catalogue import GRAPH_METHODS
+
+    return _described(GRAPH_METHODS)
+
+
+def _described(methods: "Registry[Any]") -> Rows:
+    import dataclasses
+
     rows = []
-    for name in METHODS:
-        kind = METHODS[name]
+    for name in methods:
+        kind = methods[name]
         first = (kind.__doc__ or "").split("\n\n")[0]
         settings = {field.name: field.default for field in dataclasses.fields(kind)}
         rows.append({"name": name, "text": " ".join(first.split()), "settings": settings})
@@ -104,6 +121,7 @@ def _filters() -> Rows:
 _ROWS: dict[Topic, Callable[[], Rows]] = {
     Topic.models: _models,
     Topic.methods: _methods,
+    Topic.graph_methods: _graph_methods,
     Topic.targets: _forms(
         **{
             "top:1": "the class with the largest logit; top:2 the second, and so on",
@@ -111,6 +129,14 @@ _ROWS: dict[Topic, Callable[[], Rows]] = {
             "contrast:tabby,lynx": "the logit of the first class minus that of the second",
             "output:2": "an output that is no class",
             "unit:'features.40'/7": "the mean over positions of one channel of a site",
+        }
+    ),
+    Topic.graph_targets: _forms(
+        **{
+            "node:17": "the class of a node with the largest logit; a node by its number or name",
+            "node:17/class:2": "a class of a node; also /top:2, /contrast:a,b and /output:0",
+            "edge:3-17": "an edge by its ends; edge:3-17/class:1",
+            "graph, graph/class:1": "the whole graph",
         }
     ),
     Topic.sites: _forms(

@@ -5,6 +5,7 @@ python -m pellucid.cli.reference > docs/cli.md
 
 import inspect
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import typer
@@ -31,7 +32,7 @@ def reference() -> str:
         *(f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()),
         "",
     ]
-    for name, command in group.commands.items():
+    for name, command in _commands(group):
         lines += [f"## pellucid {name}", "", inspect.cleandoc(command.help or ""), ""]
         arguments = [each for each in command.params if each.param_type_name == "argument"]
         options = [each for each in command.params if each.param_type_name == "option"]
@@ -46,6 +47,14 @@ def reference() -> str:
             lines += [f"| {panel} | meaning |", "|---|---|"]
             lines += [f"| `{_cell(_written(each))}` | {_cell(each.help)}{_default(each)} |" for each in members] + [""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command by its whole name, those of a command behind it."""
+    for name, command in group.commands.items():
+        yield f"{before}{name}", command
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{before}{name} ")
 
 
 def _written(option: Any) -> str:

@@ -57,6 +57,13 @@ def put(text: str) -> None:
     data_stream().write(plain(text) + "\n")
 
 
+def put_aligned(text: str) -> None:
+    """One line of data whose spaces matter, as in a column of numbers."""
+    inner = text.lstrip(" ")
+    blanks = " " * (len(text) - len(inner))
+    data_stream().write(blanks + readable(_TERMINAL_CODES.sub("", inner), limit=_LONGEST) + "\n")
+
+
 def put_json(record: object) -> None:
     """The one JSON document of a command, readable in any encoding."""
     # Imported here: the archive brings numpy, which `--help` need not wait for.

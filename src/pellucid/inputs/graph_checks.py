@@ -14,6 +14,9 @@ from pellucid.inputs.graph_edges import PER_EDGE, each_once, node_count, pairs_o
 Array = npt.NDArray[Any]
 _NAMES = ("edge_type_names", "class_names", "node_names", "feature_names", "edge_feature_names")
 
+NO_FEATURES = "the nodes have no features, so each is described by being itself: the identity matrix"
+"""The note of a graph whose nodes are described only by being themselves."""
+
 
 def checked(given: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a graph, validated, in their types, read-only and nobody else's.
@@ -37,7 +40,7 @@ def checked(given: Mapping[str, Any]) -> dict[str, Any]:
         found[name] = None if given[name] is None else tuple(str(each) for each in given[name])
     found["features"], found["featureless"] = _features(given["features"], nodes)
     if found["featureless"] and not any("identity" in note for note in notes):
-        notes.append("the nodes have no features, so each is described by being itself: the identity matrix")
+        notes.append(NO_FEATURES)
     _named(found["node_names"], nodes, "node_names", "node")
     if found["feature_names"] is not None and not found["featureless"]:
         _named(found["feature_names"], found["features"].shape[1], "feature_names", "column of features")

@@ -1,5 +1,6 @@
 """Drawing an explanation of a graph: on the graph, on the molecule, on the mesh; and its features as bars."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,12 +48,20 @@ def feature_values(explanation: "Explanation") -> npt.NDArray[Any] | None:
 
 
 def draw_on_graph(
-    explanation: "Explanation", *, title: str = "", width: int = 640, wording: Wording = ENGLISH
+    explanation: "Explanation",
+    *,
+    unit: str = "",
+    edge_unit: str = "",
+    title: str = "",
+    width: int = 640,
+    wording: Wording = ENGLISH,
 ) -> "GraphFigure | MoleculeFigure | MeshFigure":
     """Draw the values of nodes and edges where they belong, with a numeric legend; they are never rescaled.
 
     Args:
         explanation: Of a graph.
+        unit: What a node's value is.
+        edge_unit: What an edge's value is.
         title: A line above.
         width: In pixels.
         wording: The words of the key.
@@ -63,8 +72,48 @@ def draw_on_graph(
     subject = explanation.subject
     if not isinstance(subject, GraphSubject):
         raise SettingError("explanation", given="one of a picture", expected="one of a graph", hint="use overlay()")
-    graph, nodes, edges = subject.graph, node_values(explanation), edge_values(explanation)
-    target = tuple(int(np.searchsorted(subject.nodes, node)) for node in explanation.target.nodes)
+    return draw_subject(
+        subject,
+        nodes=node_values(explanation),
+        edges=edge_values(explanation),
+        target=explanation.target.nodes,
+        unit=unit,
+        edge_unit=edge_unit,
+        title=title,
+        width=width,
+        wording=wording,
+    )
+
+
+def draw_subject(
+    subject: GraphSubject,
+    *,
+    nodes: npt.NDArray[Any] | None = None,
+    edges: npt.NDArray[Any] | None = None,
+    target: Sequence[int] = (),
+    unit: str = "",
+    edge_unit: str = "",
+    title: str = "",
+    width: int = 640,
+    wording: Wording = ENGLISH,
+) -> "GraphFigure | MoleculeFigure | MeshFigure":
+    """Draw a graph, or the part of it that a target can see, with values or without.
+
+    On a mesh, values of nodes are drawn on the whole surface: outside of what the target can see they are 0.
+
+    Args:
+        subject: The graph, or the part of it.
+        nodes: One value for each node of the subject, or None; then nodes have the shapes and colours of their labels.
+        edges: One value for each edge of the subject, or None.
+        target: The target node or the two ends of the target edge, by their numbers in the whole graph.
+        unit: What a node's value is.
+        edge_unit: What an edge's value is.
+        title: A line above.
+        width: In pixels.
+        wording: The words of the key.
+    """
+    graph, body = subject.graph, subject.source.body
+    marked = tuple(int(np.searchsorted(subject.nodes, node)) for node in target)
     whole = graph.num_nodes == subject.all_nodes
     if isinstance(graph.body, Molecule) and whole and graph.positions is not None:
         from pellucid.figures.molecule import draw_molecule
@@ -78,16 +127,24 @@ def draw_on_graph(
             hydrogens=graph.body.hydrogens or None,
             atom_values=nodes,
             bond_values=edges,
-            highlighted=target,
+            highlighted=marked,
+            unit=unit,
+            bond_unit=edge_unit,
             title=title,
             width=width,
             wording=wording,
         )
-    if isinstance(graph.body, Mesh) and whole and nodes is not None:
+    if isinstance(body, Mesh) and (nodes is not None or (edges is None and whole)):
         from pellucid.figures.mesh import draw_mesh
 
-        return draw_mesh(graph.body.vertices, graph.body.faces, values=nodes, title=title)
-    return _on_nodes_and_edges(graph, subject, nodes, edges, target, title=title, width=width, wording=wording)
+        everywhere = None
+        if nodes is not None:
+            everywhere = np.zeros(subject.source.num_nodes, dtype=np.float64)
+            everywhere[subject.nodes if subject.source.digest == subject.digest else slice(None)] = nodes
+        return draw_mesh(body.vertices, body.faces, values=everywhere, unit=unit, title=title)
+    return _on_nodes_and_edges(
+        graph, subject, nodes, edges, marked, unit=unit, edge_unit=edge_unit, title=title, width=width, wording=wording
+    )
 
 
 def draw_features(
@@ -118,6 +175,8 @@ def _on_nodes_and_edges(
     edges: npt.NDArray[Any] | None,
     target: tuple[int, ...],
     *,
+    unit: str,
+    edge_unit: str,
     title: str,
     width: int,
     wording: Wording,
@@ -146,6 +205,8 @@ def _on_nodes_and_edges(
         edge_types=types,
         edge_type_names=graph.edge_type_names if types is not None else None,
         highlighted=tuple(int(place[node]) for node in target),
+        unit=unit,
+        edge_unit=edge_unit,
         title=title,
         width=width,
         wording=wording,
@@ -166,8 +227,10 @@ def _nearest(
     """The nodes that are drawn, nearest first, then by what they or their edges are worth; and their edges."""
     if graph.num_nodes <= MOST:
         return np.arange(graph.num_nodes), np.arange(graph.num_edges)
-    worth = np.zeros(graph.num_nodes) if nodes is None else np.abs(nodes).astype(np.float64)
+    # Without values, those with the most edges.
+    worth = graph.degrees() if nodes is None else np.abs(nodes).astype(np.float64)
     if nodes is None and edges is not None:
+        worth = np.zeros(graph.num_nodes)
         for end in (0, 1):
             np.maximum.at(worth, graph.edges[:, end], np.abs(edges))
     kept = np.sort(np.lexsort((np.arange(graph.num_nodes), -worth, subject.hops))[:MOST])

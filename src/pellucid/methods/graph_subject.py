@@ -61,3 +61,16 @@ class GraphSubject:
             all_nodes=record["all_nodes"],
             source=graph_from_record(record["graph"], mine),
         )
+
+
+def whole_subject(graph: Graph) -> GraphSubject:
+    """All of a graph as a subject."""
+    return GraphSubject(
+        name=graph.name,
+        digest=graph.digest,
+        nodes=np.arange(graph.num_nodes),
+        edges=np.arange(graph.num_edges),
+        hops=np.zeros(graph.num_nodes, dtype=np.int64),
+        all_nodes=graph.num_nodes,
+        source=graph,
+    )

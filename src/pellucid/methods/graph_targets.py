@@ -10,6 +10,7 @@ A node may be written by its name.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -86,9 +87,12 @@ def resolved(
     what = _split(target)[2]
     facts = Facts(sites=whole.sites, aliases=whole.aliases, class_site=None, items=1, input_shape=(1,))
     [found] = resolve(what, logits[None], facts, class_names)
-    names = " and ".join(_called(graph, node) for node in nodes)
-    text = f"{names}: {found.text}" if nodes else found.text
-    return replace(found, asked=target, text=text, nodes=nodes)
+    return replace(found, asked=target, text=about(graph, nodes) + found.text, nodes=nodes)
+
+
+def about(graph: Graph, nodes: Sequence[int]) -> str:
+    """How the text of a target begins: with the node or the two ends; with nothing for a whole graph."""
+    return " and ".join(called(graph, node) for node in nodes) + ": " if nodes else ""
 
 
 def aim_of(found: Resolved, *, graph: int, offset: int, classes: int) -> Aim:
@@ -147,5 +151,6 @@ def _node(text: str, graph: Graph, target: str) -> int:
     return int(text)
 
 
-def _called(graph: Graph, node: int) -> str:
+def called(graph: Graph, node: int) -> str:
+    """A node as the text of a target has it: by its number, and by its name where it has one."""
     return f"node {node}" if graph.node_names is None else f"{graph.node_names[node]} (node {node})"

@@ -12,7 +12,6 @@ from pellucid.pages.words import Catalogue, Sentence, percent, shortened
 def assumed_view(bundle: Bundle, words: Catalogue) -> list[dict[str, Any]]:
     """Every choice that would change the page, in rows of a label, sentences, and notes."""
     record, assumed = bundle.record, bundle.record["assumed"]
-    model = record["model"]
     baselines = sorted(
         {str(e.settings["baseline"]) for e in bundle.explanations if isinstance(e.settings.get("baseline"), str)}
     )
@@ -43,16 +42,25 @@ def assumed_view(bundle: Bundle, words: Catalogue) -> list[dict[str, Any]]:
         rows.insert(1, ("methods", _methods(bundle, words), []))
     if record["maps_left_out"]:
         rows.append(("left_out", [words.say("assumed.left_out", count=record["maps_left_out"])], []))
-    loading = [noted(note, "loading", words) for note in model["notes"]]
-    rows.append(("model", [words.say("assumed.source", source=shortened(model["source"]))], loading))
+    source, *card = model_rows(record, words)
+    rows.append(source)
     if record["picture"]["notes"]:
         rows.append(("picture", [], [noted(note, "picture", words) for note in record["picture"]["notes"]]))
-    if model["card"]:
-        texts = [noted_by_sentence(text, "card", words) for text in model["card"]["sentences"]]
-        rows.append(("card", _card(model["card"], words), texts))
+    rows += card
     return [
         {"label": words.text(f"assumed.label.{key}"), "sentences": said, "notes": notes} for key, said, notes in rows
     ]
+
+
+def model_rows(record: Mapping[str, Any], words: Catalogue) -> list[tuple[str, list[Sentence], list[Sentence]]]:
+    """Where the model comes from, and what its card says: the label of a row, its sentences, its notes."""
+    model = record["model"]
+    loading = [noted(note, "loading", words) for note in model["notes"]]
+    rows = [("model", [words.say("assumed.source", source=shortened(model["source"]))], loading)]
+    if model["card"]:
+        texts = [noted_by_sentence(text, "card", words) for text in model["card"]["sentences"]]
+        rows.append(("card", _card(model["card"], words), texts))
+    return rows
 
 
 def prepared_by(record: Mapping[str, Any], words: Catalogue) -> Sentence:

@@ -5,19 +5,17 @@ a model itself.
 """
 
 import contextlib
-import re
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import PIL.Image
 
 from pellucid import archive
 from pellucid.capture.trace import trace
-from pellucid.errors import ArchiveError, MethodError, SettingError
+from pellucid.errors import MethodError, SettingError
 from pellucid.inputs.image import Image
 from pellucid.insights.depth import along_depth
 from pellucid.insights.filter_report import FilterReport
@@ -30,21 +28,20 @@ from pellucid.methods.explanation import Explanation
 from pellucid.methods.usual import explain_usual
 from pellucid.models.geometry import Geometry
 from pellucid.models.model import Model
+from pellucid.pages.bundle_record import VERSION, as_record, read_record, require, without_folders
 from pellucid.pages.choosing import sites_to_show
 from pellucid.pages.findings import depth_part, filters_part, path_part
 from pellucid.pages.maps import drawn_maps
 from pellucid.pages.measuring import answer_record, card_summary, input_record
-from pellucid.pages.words import cleaned
 
-VERSION = 1
+if TYPE_CHECKING:
+    from pellucid.pages.graph_bundle import GraphBundle
+
 METHODS = ("grad-cam", "integrated-gradients", "guided-backpropagation")
 _LONGEST_PICTURE = 640
 _FILTER_PICTURES = 16
 _PROBE_STEPS = 20
 """Of the progress, how many steps a probe set takes."""
-
-# An absolute folder at the start of a word or of a value in it: `/home/me/`, `--to=~/`, `net@C:\\nets\\`.
-_FOLDERS = re.compile(r"(^|[=@,])(?:~[^/\\]*|[A-Za-z]:)?[/\\](?:[^/\\]*[/\\])*")
 
 _PARTS = (
     "model", "picture", "input", "answer", "sites", "maps", "explanations", "methods_left_out", "assumed", "versions",
@@ -104,26 +101,20 @@ class Bundle:
         return archive.write(path, kind="bundle", record=self.record, arrays=self.arrays)
 
     @classmethod
-    def load(cls, path: str | Path) -> "Bundle":
-        """Read a saved bundle.
+    def load(cls, path: str | Path) -> "Bundle | GraphBundle":
+        """Read a saved bundle, of a picture or of a graph.
 
         Raises:
             ArchiveError: The files are missing, damaged, no bundle, or of a version that this pellucid does not know.
         """
-        record, arrays = archive.read(path, kind="bundle")
-        found = record.get("bundle_version")
-        if found != VERSION:
-            raise ArchiveError(
-                f"{PurePath(path).name} is a bundle of version {found}, expected {VERSION}; make it again with this "
-                "pellucid."
-            )
-        missing = [part for part in _PARTS if part not in record] + [
-            part for part in ("original", "prepared") if part not in arrays
-        ]
-        if missing:
-            raise ArchiveError(f"{PurePath(path).name} lacks {', '.join(missing)}; make the bundle again.")
-        kept = {name: value for name, value in record.items() if name not in ("pellucid", "version", "arrays_sha256")}
-        return cls(record=kept, arrays=arrays)
+        record, arrays = read_record(path)
+        if record.get("about") == "graph":
+            # Imported here: a bundle of a graph is made of what this file has for both.
+            from pellucid.pages.graph_bundle import GraphBundle
+
+            return GraphBundle.from_saved(record, arrays, name=PurePath(path).name)
+        require(_PARTS, record, ("original", "prepared"), arrays, name=PurePath(path).name)
+        return cls(record=record, arrays=arrays)
 
     def __repr__(self) -> str:
         megabytes = sum(array.nbytes for array in self.arrays.values()) / 1e6
@@ -258,7 +249,7 @@ def make_bundle(
         "command": None if command is None else without_folders(command),
         "versions": versions(),
     }
-    return Bundle(record=_as_record(record), arrays=arrays)
+    return Bundle(record=as_record(record), arrays=arrays)
 
 
 def _findings(
@@ -318,18 +309,3 @@ def _reduced(image: Image) -> np.ndarray:
 
 def _zeros(statistics: Any) -> float | None:
     return None if statistics is None else float(statistics.zeros)
-
-
-def without_folders(command: str) -> str:
-    """A command whose words name files without their folders."""
-    # A page is shown to others; where somebody keeps their files is not theirs to know.
-    try:
-        return shlex.join(_FOLDERS.sub(r"\1", word) for word in shlex.split(command))
-    except ValueError:  # a quote that is never closed
-        return " ".join(_FOLDERS.sub(r"\1", word) for word in command.split())
-
-
-def _as_record(record: Mapping[str, Any]) -> dict[str, Any]:
-    found = cleaned(record)
-    assert isinstance(found, dict)
-    return found

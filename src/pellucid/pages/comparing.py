@@ -18,7 +18,8 @@ from pellucid.insights.likeness import Likeness, likeness
 from pellucid.insights.parting import answer_of, paired_values
 from pellucid.methods.explaining import versions
 from pellucid.models.model import Model
-from pellucid.pages.bundle import Progress, without_folders
+from pellucid.pages.bundle import Progress
+from pellucid.pages.bundle_record import without_folders
 from pellucid.pages.choosing import sites_to_show
 from pellucid.pages.comparison import VERSION, Comparison
 from pellucid.pages.maps import scale_ends

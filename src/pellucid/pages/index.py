@@ -14,6 +14,10 @@ from pellucid.figures.numbers import number
 from pellucid.pages.bundle import Bundle
 from pellucid.pages.compared import best_of
 from pellucid.pages.comparison import Comparison
+from pellucid.pages.graph_bundle import GraphBundle
+from pellucid.pages.graph_input import shown_subject
+from pellucid.pages.graph_pictures import small_picture
+from pellucid.pages.inline import Inline
 from pellucid.pages.naming import class_name
 from pellucid.pages.notes import noted
 from pellucid.pages.page import filled, written
@@ -27,16 +31,16 @@ _SIDES = ((250, 96), (1000, 48))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """One picture in one model, as the index names it.
+    """One picture or graph in one model, as the index names it.
 
     Attributes:
-        picture: Name of the picture.
+        picture: Name of the picture or of the graph.
         picture_digest: Its digest.
         model: Name of the model.
         weights_digest: The digest of its weights.
         form: How the answer is read: "softmax", "sigmoid" or "values".
         best: The first row of the answer.
-        thumbnail: The picture, small.
+        thumbnail: The picture, small; of a graph its drawing; None where it cannot be told from others so small.
     """
 
     picture: str
@@ -45,7 +49,7 @@ class Look:
     weights_digest: str
     form: str
     best: Mapping[str, Any]
-    thumbnail: np.ndarray
+    thumbnail: np.ndarray | Inline | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +77,8 @@ def entry(saved: Saved, page: Path) -> Entry:
     """The line of the index for a page that was written."""
     if isinstance(saved, Comparison):
         return Entry(page=page.name, looks=tuple(_compared(saved, side) for side in (0, 1)))
-    return Entry(page=page.name, looks=(_look(saved),))
+    look = _look_at_graph(saved) if isinstance(saved, GraphBundle) else _look(saved)
+    return Entry(page=page.name, looks=(look,))
 
 
 def render_index(
@@ -125,6 +130,21 @@ def write_index(
     return written(html, path, what=f"the index of {len(entries)} pages", hint="put the bundles into several folders")
 
 
+def _look_at_graph(bundle: GraphBundle) -> Look:
+    graph, answer = bundle.record["graph"], bundle.record["answer"]
+    target = bundle.explanations[0].target.nodes
+    surface = bundle.record["facts"]["body"] == "mesh"
+    return Look(
+        picture=graph["name"],
+        picture_digest=str(graph["digest"]),
+        model=bundle.record["model"]["name"],
+        weights_digest=str(bundle.record["model"]["weights_digest"]),
+        form=answer["form"],
+        best=answer["rows"][0],
+        thumbnail=None if surface else small_picture(shown_subject(bundle), target),
+    )
+
+
 def _look(bundle: Bundle) -> Look:
     answer = bundle.record["answer"]
     return _named(bundle.record, answer["form"], answer["rows"][0], bundle.arrays["original"])
@@ -167,7 +187,8 @@ def _shown(look: Look, side: int, words: Catalogue) -> dict[str, Any]:
         "model": shortened(look.model, longest=80),
         "answer": name,
         "value": value,
-        "thumbnail": thumbnail(look.thumbnail, side) if side else None,
+        "thumbnail": thumbnail(look.thumbnail, side) if side and isinstance(look.thumbnail, np.ndarray) else None,
+        "drawing": look.thumbnail if side and isinstance(look.thumbnail, Inline) else None,
     }
 
 

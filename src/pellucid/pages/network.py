@@ -65,7 +65,7 @@ def _row(
     return {
         "kind": "row",
         "name": shortened(site["name"], longest=80),
-        "what": _operation(site, words),
+        "what": operation(site, words),
         "inputs": [] if list(site["inputs"]) == usual else inputs[:_NAMED],
         "more": max(0, len(inputs) - _NAMED),
         **_facts([site], site, record, most, words),
@@ -179,7 +179,7 @@ def _maps(shown: Mapping[str, Any], entries: np.ndarray, site: Mapping[str, Any]
     }
 
 
-def _operation(site: Mapping[str, Any], words: Catalogue) -> Sentence:
+def operation(site: Mapping[str, Any], words: Catalogue) -> Sentence:
     """What a site does, in words where the catalogue has them, else by the operation's own name."""
     op, settings = site["op"], site["settings"]
     key = next((k for k in (f"op.{op}", f"op.{re.sub('[123]d$', '', op)}") if words.has(k)), None)

@@ -12,6 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pellucid.archive import write_whole
 from pellucid.errors import CapacityError
 from pellucid.pages.bundle import Bundle
+from pellucid.pages.graph_bundle import GraphBundle
+from pellucid.pages.graph_page import graph_view
 from pellucid.pages.views import view
 from pellucid.pages.words import Catalogue, visible
 
@@ -19,7 +21,7 @@ LIMIT = 5_000_000
 """Bytes of a page. The parts are bounded where they are made, so that a page is well below."""
 
 
-def render(bundle: Bundle, *, lang: str = "en") -> str:
+def render(bundle: Bundle | GraphBundle, *, lang: str = "en") -> str:
     """The page of a bundle.
 
     Args:
@@ -33,6 +35,8 @@ def render(bundle: Bundle, *, lang: str = "en") -> str:
         SettingError: No such language.
     """
     words = Catalogue(lang)
+    if isinstance(bundle, GraphBundle):
+        return filled("graph.html", words, graph_view(bundle, words))
     return filled("page.html", words, view(bundle, words))
 
 
@@ -47,7 +51,7 @@ def filled(template: str, words: Catalogue, values: Mapping[str, Any]) -> str:
     )
 
 
-def write_page(bundle: Bundle, path: str | Path, *, lang: str = "en") -> Path:
+def write_page(bundle: Bundle | GraphBundle, path: str | Path, *, lang: str = "en") -> Path:
     """Write the page of a bundle, whole or not at all.
 
     Returns:
@@ -57,10 +61,10 @@ def write_page(bundle: Bundle, path: str | Path, *, lang: str = "en") -> Path:
         CapacityError: The page would be larger than 5 MB.
         OSError: The folder is missing or not writable.
     """
-    what = f"the page of {bundle.record['picture']['name']!r}"
-    return written(
-        render(bundle, lang=lang), path, what=what, hint="explain by fewer methods, or show fewer sites or channels"
-    )
+    about = "graph" if isinstance(bundle, GraphBundle) else "picture"
+    what = f"the page of {bundle.record[about]['name']!r}"
+    fewer = "methods" if about == "graph" else "methods, or show fewer sites or channels"
+    return written(render(bundle, lang=lang), path, what=what, hint=f"explain by fewer {fewer}")
 
 
 def written(html: str, path: str | Path, *, what: str, hint: str) -> Path:

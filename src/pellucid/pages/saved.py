@@ -12,10 +12,11 @@ from pellucid.errors import ArchiveError, CapacityError, PellucidError, SettingE
 from pellucid.pages.bundle import Bundle
 from pellucid.pages.compared import write_comparison
 from pellucid.pages.comparison import Comparison
+from pellucid.pages.graph_bundle import GraphBundle
 from pellucid.pages.page import write_page
 from pellucid.pages.words import Catalogue
 
-Saved = Bundle | Comparison
+Saved = Bundle | GraphBundle | Comparison
 
 _LOADERS: Mapping[str, Callable[[Path], Saved]] = {"bundle": Bundle.load, "comparison": Comparison.load}
 

@@ -27,7 +27,7 @@ def view(bundle: Bundle, words: Catalogue) -> dict[str, Any]:
     return {
         "title": words.text(title_key(bundle), **title_names(bundle, words)),
         "head": _head(bundle, words, why),
-        "answer": _answer(record, words),
+        "answer": answer_view(record, words),
         "input": input_view(bundle, words),
         "network": _network(bundle, words),
         "depth": depth_view(bundle, words),
@@ -88,7 +88,8 @@ def _head(bundle: Bundle, words: Catalogue, why: Sequence[Said]) -> dict[str, An
     }
 
 
-def _answer(record: Mapping[str, Any], words: Catalogue) -> dict[str, Any]:
+def answer_view(record: Mapping[str, Any], words: Catalogue) -> dict[str, Any]:
+    """The table of the answer, its claim and its notes."""
     answer = record["answer"]
     rows, form = answer["rows"], answer["form"]
     decimals = decimals_for([row["logit"] for row in rows])

@@ -1,0 +1,184 @@
+import json
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Cli, of_net
+
+NET = """
+import torch
+from pellucid.models.gcn import GCN
+
+
+def nodes():
+    torch.manual_seed(0)
+    return GCN(2, 2, hidden=3)
+
+
+def club():
+    torch.manual_seed(0)
+    return GCN(34, 2, hidden=3)
+
+
+def molecules():
+    torch.manual_seed(0)
+    return GCN(19, 2, hidden=3, level="graph")
+
+
+def unknown():
+    torch.manual_seed(0)
+    return GCN(2, 2, hidden=3, convolution="sage")
+"""
+EDGES = "from,to\nAnna,Ben\nBen,Cem\nCem,Dora\nAnna,Cem\n"
+PEOPLE = "id,label,age,height\nAnna,a,1,0\nBen,b,0,1\nCem,b,1,1\nDora,a,0,2\n"
+
+
+@pytest.fixture
+def four(place: Path) -> tuple[str, ...]:
+    """Four people, and a network for them."""
+    (place / "gnet.py").write_text(NET)
+    (place / "friends.csv").write_text(EDGES)
+    (place / "people.csv").write_text(PEOPLE)
+    return ("friends.csv", "--nodes", "people.csv")
+
+
+def test_show_says_what_was_read(cli: Cli, four: tuple[str, ...]) -> None:
+    ended = cli("graph", "show", *four, "--node", "Cem")
+    assert ended.code == 0
+    assert "4 undirected" in ended.out
+    assert "degree 3: Anna, Ben, Dora" in ended.out
+    assert "a 2, b 2" in ended.out
+
+
+def test_show_draws_the_graph_or_the_neighbourhood_of_a_node(cli: Cli, four: tuple[str, ...], place: Path) -> None:
+    ended = cli("graph", "show", *four, "-o", "g.svg")
+    assert (ended.code, ended.out.splitlines()[-1]) == (0, "g.svg")
+    assert (place / "g.svg").read_text(encoding="utf-8").startswith("<svg")
+    assert cli("graph", "show", *four, "-o", "g.png").errors == [
+        "error: --output is 'g.png', expected a name that ends in .svg, since a graph is drawn in lines."
+    ]
+
+
+def test_matrices_are_numbers_and_the_rows_of_a_node_come_step_by_step(cli: Cli, four: tuple[str, ...]) -> None:
+    ended = cli("graph", "matrices", *four)
+    assert "A, the adjacency matrix" in ended.out
+    assert "0.354" in ended.out
+    steps = cli("graph", "matrices", *four, "--node", "Cem").out
+    assert "Row 2 of A: 1 for Anna, Ben, Dora, 0 elsewhere." in steps
+    assert "From Dora: 1 ÷ √(4 × 2) = 0.354." in steps
+
+
+def test_large_matrices_are_drawn_or_given_as_a_document(cli: Cli, place: Path) -> None:
+    refused = cli("graph", "matrices", "karate")
+    assert refused.code == 2
+    assert "say --node 3 for the rows of one, -o FILE.svg for a picture" in refused.errors[0]
+    for name in ("a.svg", "a.png"):
+        ended = cli("graph", "matrices", "karate", "--matrix", "normalised", "-o", name)
+        assert (ended.code, ended.out.strip()) == (0, name)
+        assert "colours from 0 to" in ended.err
+    record = json.loads(cli("graph", "matrices", "karate", "--json").out)
+    assert record["adjacency"]["shape"] == [34, 34]
+    assert len(record["adjacency"]["values"]) == 156
+
+
+def test_trace_writes_out_the_steps_of_a_node(cli: Cli, four: tuple[str, ...]) -> None:
+    asked = ("graph", "trace", "gnet.py:nodes", *four, "--trust", "--node", "Cem")
+    ended = cli(*asked)
+    assert ended.code == 0
+    assert "  0.3536 × Dora" in ended.out
+    record = json.loads(cli(*asked, "--json").out)
+    layer = record["layers"][0]
+    assert layer["senders"] == [0, 1, 2, 3]
+    assert sum(row[0] for row in layer["shares"]) == pytest.approx(layer["transformed"][0])
+    assert record["name"] == "Cem"
+
+
+def test_trace_of_a_network_for_whole_graphs_shows_the_readout(cli: Cli, four: tuple[str, ...]) -> None:
+    ended = cli("graph", "trace", "gnet.py:molecules", "smiles:CC(=O)O", "--trust")
+    assert ended.code == 0
+    assert "mean over 4 nodes" in ended.out
+
+
+def test_explain_lists_values_and_draws_them(cli: Cli, four: tuple[str, ...], place: Path) -> None:
+    asked = ("graph", "explain", "gnet.py:nodes", *four, "--trust", "--target", "node:Cem", "--method", "occlusion")
+    ended = cli(*asked, "-o", "why.svg")
+    assert ended.code == 0
+    assert "Cem – Dora" in ended.out
+    assert (place / "why.svg").is_file()
+    record = json.loads(cli(*asked, "--method", "saliency", "--json").out)
+    assert [each["method"] for each in record["explanations"]] == ["occlusion", "saliency"]
+    assert {each["name"] for each in record["explanations"][0]["values"]["node"]} == {"Anna", "Ben", "Cem", "Dora"}
+
+
+def test_explain_makes_a_page_of_a_graph_and_report_makes_it_again(
+    cli: Cli, four: tuple[str, ...], place: Path
+) -> None:
+    asked = ("explain", "gnet.py:nodes", *four, "--trust", "--target", "node:Cem", "--method", "saliency")
+    ended = cli(*asked, "-o", "page.html", "--bundle", "b")
+    assert (ended.code, ended.out.split()) == (0, ["page.html", "b.json"])
+    assert "--nodes" in (place / "page.html").read_text(encoding="utf-8")
+    assert cli("report", "b", "-o", "again.html").code == 0
+    assert (place / "again.html").read_bytes() == (place / "page.html").read_bytes()
+    record = json.loads(cli(*asked, "--json").out)
+    assert record["graphs"][0]["explanations"][0]["method"] == "saliency"
+
+
+def test_explain_takes_several_graphs_and_names_their_files(cli: Cli, four: tuple[str, ...], place: Path) -> None:
+    (place / "out").mkdir()
+    molecules = ("smiles:CCO", "smiles:C1CC", "smiles:CC(=O)O")
+    ended = cli("explain", "gnet.py:molecules", *molecules, "--trust", "--method", "saliency", "-o", "out")
+    assert ended.code == 3
+    assert len(ended.errors) == 1
+    assert sorted(each.name for each in (place / "out").iterdir()) == ["smiles-CC-=O-O.html", "smiles-CCO.html"]
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (("--png", "x.png"), "--png is 'x.png', expected nothing, since this model takes graphs"),
+        (("--crop", "24"), "--crop is '24', expected nothing, since this model takes graphs"),
+        (("--target", "node:Eve"), "names node 'Eve', and there is none"),
+        (("--target", "graph"), "answers for nodes; write node:0"),
+        (("--method", "grad-cm"), "no method 'grad-cm'"),
+        (("--item", "3"), "--item is 3, expected nothing, since 'friends.csv' is one graph"),
+        (("--prepare", "row"), "preparation is 'row', expected 'row-normalised' or 'surface-features'"),
+    ],
+)
+def test_what_makes_no_sense_for_a_graph_is_refused(
+    cli: Cli, four: tuple[str, ...], extra: tuple[str, ...], message: str
+) -> None:
+    target = () if "--target" in extra else ("--target", "node:Cem")
+    ended = cli("explain", "gnet.py:nodes", *four, "--trust", *target, *extra)
+    assert ended.code == 2
+    assert len(ended.errors) == 1
+    assert message in ended.errors[0]
+
+
+def test_graphs_and_pictures_are_told_apart(cli: Cli, four: tuple[str, ...]) -> None:
+    assert "is a picture, expected a graph" in cli("graph", "show", "cat.png").errors[0]
+    assert "takes pictures" in cli("graph", "trace", *of_net()[:2], *four, "--node", "0").errors[0]
+    assert "no chain of graph convolutions" in cli("graph", "trace", "gnet.py:unknown", *four, "--trust").errors[0]
+    refused = cli("explain", *of_net(), "cat.png", "--directed")
+    assert refused.code == 2
+    assert "expected a model that takes graphs" in refused.errors[0]
+
+
+def test_the_demo_trains_two_networks_and_writes_two_pages(cli: Cli, place: Path) -> None:
+    ended = cli("demo", "graph")
+    assert ended.code == 0
+    assert ended.out.split() == ["pellucid-karate.html", "pellucid-caffeine.html"]
+    assert "right about 94% of 32 members" in ended.err
+    assert cli("demo", "graph", "--bundle", "b").code == 2
+
+
+def test_the_demo_says_what_is_missing_without_rdkit(cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pellucid.errors import MissingExtraError
+
+    def missing(*given: object, **rest: object) -> None:
+        raise MissingExtraError("rdkit", purpose="reading SMILES", extra="molecules")
+
+    monkeypatch.setattr("pellucid.inputs.smiles.read_smiles", missing)
+    ended = cli("demo", "graph", "--json")
+    record = json.loads(ended.out)
+    assert ended.code == 0
+    assert record["pages"] == ["pellucid-karate.html"]
+    assert "pip install 'pellucid[molecules]'" in record["missing"]
