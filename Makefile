@@ -45,6 +45,8 @@ docs: $(VENV)/dev
 bench: $(VENV)/dev
 	$(BIN)/python benchmarks/figures.py
 	$(BIN)/python benchmarks/capture.py
+	$(BIN)/python benchmarks/graph_explain.py
+	$(BIN)/python benchmarks/graph_truth.py
 
 format: $(VENV)/dev
 	$(BIN)/ruff check --fix .

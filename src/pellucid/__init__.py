@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pellucid.inputs.reading import read as read
     from pellucid.insights.depth import along_depth as along_depth
     from pellucid.insights.filters import inspect_filters as inspect_filters
+    from pellucid.insights.graph_depth import along_graph_depth as along_graph_depth
     from pellucid.insights.path import path_of_decision as path_of_decision
     from pellucid.methods.explaining import explain as explain
     from pellucid.methods.explaining import explain_many as explain_many
@@ -42,6 +43,7 @@ _HOMES = {
     "Preprocessing": "pellucid.models.preprocessing",
     "Trace": "pellucid.capture.trace",
     "along_depth": "pellucid.insights.depth",
+    "along_graph_depth": "pellucid.insights.graph_depth",
     "compare": "pellucid.pages.compare",
     "explain": "pellucid.methods.explaining",
     "explain_many": "pellucid.methods.explaining",

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 import graph_models as samples
-from pellucid.capture.graph_asks import Aim, Blocks, union_of
+from pellucid.capture import passes
+from pellucid.capture.graph_asks import Aim, Blocks, settled, union_of
 from pellucid.capture.graph_engine import Deleted, GraphRun, WholePass, whole_pass, without
 from pellucid.capture.unions import neighbourhoods, whole_graphs
 from pellucid.errors import ModelError, OutputError
@@ -116,6 +117,16 @@ def test_nothing_is_left_behind(models: dict[str, nn.Module], name: str) -> None
     samples.assert_same_state(before, samples.state_of(model))
 
 
+def test_a_run_inside_of_a_run_leaves_the_outer_one_as_it_was(models: dict[str, nn.Module]) -> None:
+    whole = whole_of(models["gcn"])
+    with cut(whole, [0, 3]) as outer, torch.no_grad():
+        before = outer.logits()
+        with cut(whole, [5]) as inner:
+            inner.logits()
+        assert torch.equal(outer.logits(), before)
+    assert not any("forward" in vars(part) for part in models["gcn"].modules())
+
+
 def test_nothing_is_left_behind_after_a_raise(models: dict[str, nn.Module]) -> None:
     model = models["pyg-gat"].train()
     before = samples.state_of(model)
@@ -140,6 +151,23 @@ def test_what_a_cached_layer_remembers_of_another_graph_is_not_used() -> None:
     torch.testing.assert_close(whole_of(used).answer.logits, whole_of(fresh).answer.logits)
     assert used.first._cached_edge_index is remembered
     assert used.first.cached
+
+
+def test_edge_features_are_cut_with_their_arcs() -> None:
+    torch.manual_seed(0)
+    whole = whole_of(samples.Attributed())
+    nodes = list(range(samples.NODES))
+    with cut(whole, nodes) as run, torch.no_grad():
+        torch.testing.assert_close(run.logits(), whole.answer.logits[nodes], atol=1e-6, rtol=1e-6)
+        assert run.attributes is not None
+        changed = run.logits(attributes=run.attributes * 0)
+    assert not torch.allclose(changed, whole.answer.logits[nodes], atol=1e-4)
+
+
+def test_a_layer_that_couples_all_nodes_is_found_out() -> None:
+    torch.manual_seed(0)
+    assert settled(whole_of(samples.Coupled())).coupled
+    assert not settled(whole_of(samples.node_models()["pyg-gat"])).coupled
 
 
 def test_graphs_of_a_batch_are_blocks_of_their_own() -> None:
@@ -196,3 +224,17 @@ class _Counting(torch.overrides.TorchFunctionMode):
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.calls.append(getattr(function, "__name__", ""))
         return function(*args, **(kwargs or {}))
+
+
+def test_the_norms_of_a_twin_are_settled_on_a_graph() -> None:
+    torch.manual_seed(0)
+    twin = GCN(samples.FEATURES, samples.CLASSES, layers=2, batch_norm=True)
+    arguments = arguments_of(twin, [GRAPH])
+    seen: list[torch.Tensor] = []
+    handle = twin.norms[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
+    state = torch.get_rng_state()
+    passes.settle_norms(twin, [arguments])
+    handle.remove()
+    assert torch.equal(state, torch.get_rng_state())
+    torch.testing.assert_close(twin.norms[0].running_mean, seen[0].mean(0))
+    assert not twin.training

@@ -88,3 +88,7 @@ def test_what_makes_no_sense_is_refused_in_one_line() -> None:
         with pytest.raises(SettingError) as caught:
             draw_bars(values, **wishes)
         assert str(caught.value) == line
+
+
+def test_a_drawing_prints_itself_as_a_line() -> None:
+    assert repr(draw_bars([1.0, 2.0], title="two")).startswith("BarsFigure('two', 480 × ")

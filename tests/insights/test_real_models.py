@@ -1,11 +1,7 @@
 """Filters of real networks with real photographs: damage is named, and what is sound gets no alarm."""
 
-import importlib.util
-import json
-import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -15,44 +11,28 @@ from torch import nn
 import pellucid
 from pellucid.insights.filter_report import FilterReport
 from pellucid.insights.filters import inspect_filters
-from pellucid.models.preprocessing import Preprocessing
+from real_models import loaded, photographs
 
 SMALL = ("resnet20_cifar10", "resnet56_cifar10")
 ALL = ("squeezenet1_0", "mobilenet_v2", *SMALL)
 
 
-@pytest.fixture(scope="module")
-def architectures(shared_data: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("shared_architectures", shared_data / "models" / "architectures.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclass looks itself up
-    spec.loader.exec_module(module)
-    return module
-
-
 class Real:
     """A network of the shared data, loaded anew at each call, and eight photographs."""
 
-    def __init__(self, folder: Path, architectures: ModuleType) -> None:
-        self.folder, self.architectures = folder, architectures
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     def model(self, name: str) -> pellucid.Model:
-        build, prep, _ = self.architectures.MODELS[name]
-        preprocessing = Preprocessing(resize=prep.resize, crop=prep.crop, mean=prep.mean, std=prep.std, source="flags")
-        weights = self.folder / "models" / name / "model.safetensors"
-        return pellucid.load(weights, architecture=build(), preprocessing=preprocessing)
+        return loaded(name, self.folder)
 
     def photographs(self, name: str) -> list[Path]:
-        folder = self.folder / "images" / self.architectures.MODELS[name][2]
-        labels = list(json.loads((folder / "labels.json").read_text(encoding="utf-8")))
-        return [folder / file for file in labels[:: len(labels) // 8][:8]]
+        return photographs(name, self.folder, count=8)[0]
 
 
 @pytest.fixture(scope="module")
-def real(shared_data: Path, architectures: ModuleType) -> Real:
-    return Real(shared_data, architectures)
+def real(shared_data: Path) -> Real:
+    return Real(shared_data)
 
 
 def exchange(first: nn.Module, second: nn.Module) -> None:

@@ -11,8 +11,9 @@ import graph_models as samples
 import pellucid
 from pellucid.capture.graph_asks import Aim, Blocks
 from pellucid.capture.graph_engine import whole_pass
+from pellucid.errors import MethodError
 from pellucid.inputs.graph import Graph
-from pellucid.methods.graph_masks import GNNExplainer
+from pellucid.methods.graph_masks import GNNExplainer, _Adam
 from pellucid.models.gcn import GCN
 from pellucid.models.graph_arguments import arguments_of
 
@@ -153,3 +154,37 @@ def test_an_edge_that_carries_nothing_is_worth_nothing() -> None:
     why = pellucid.explain(GCN(2, 2, layers=1), graph, method="gnn-explainer", target="node:1")
     assert why.values[0] > 0
     assert why.values[1] == 0
+
+
+def test_each_edge_feature_gets_a_value() -> None:
+    torch.manual_seed(0)
+    model = samples.Attributed()
+    method = "gnn-explainer(edge_features=true, epochs=20)"
+    why = pellucid.explain(model, GRAPH, method=method, target="node:3")
+    values = why.part("edge_features").values
+    assert values.shape == (3,)
+    assert float(np.ptp(values)) > 0
+    alone = [pellucid.explain(model, GRAPH, method=method, target=f"node:{node}") for node in (0, 3)]
+    both = list(pellucid.explain_many(model, [GRAPH], methods=[method], targets=["node:0", "node:3"]))
+    for one, other in zip(alone, both, strict=True):
+        np.testing.assert_allclose(one.part("edge_features").values, other.part("edge_features").values, atol=1e-5)
+
+
+def test_edge_features_need_some() -> None:
+    graph = Graph(edges=[(0, 1)], features=np.ones((2, samples.FEATURES)))
+    with pytest.raises(MethodError, match="edge_features=true needs a graph whose edges have features or types"):
+        pellucid.explain(
+            samples.node_models()["gcn"], graph, method="gnn-explainer(edge_features=true)", target="node:0"
+        )
+
+
+def test_the_steps_are_those_of_torchs_adam() -> None:
+    generator = torch.Generator().manual_seed(0)
+    ours, peer = torch.zeros(50), torch.zeros(50, requires_grad=True)
+    step, optimiser = _Adam(ours, lr=0.01), torch.optim.Adam([peer], lr=0.01)
+    for _ in range(30):
+        slope = torch.randn(50, generator=generator)
+        peer.grad = slope.clone()
+        optimiser.step()
+        step(slope)
+    torch.testing.assert_close(ours, peer.detach(), atol=1e-7, rtol=1e-6)

@@ -11,6 +11,7 @@ import graph_models as samples
 import pellucid
 from pellucid.inputs.graph import Graph
 from pellucid.methods.explanation import Explanation
+from pellucid.methods.graph_subject import GraphSubject
 from pellucid.models.gcn import GCN
 from pellucid.models.graph_layers import GraphConvolution
 
@@ -167,6 +168,23 @@ def test_grad_cam_is_the_formula_of_pope_and_others() -> None:
     [slope] = torch.autograd.grad(model.classify(values.mean(0))[1], [values])
     expected = F.relu((slope.mean(0) * values).sum(1))
     np.testing.assert_allclose(why.values, expected.detach(), atol=1e-6)
+
+
+def test_grad_cam_of_a_node_is_about_vectors_of_the_whole_graph_that_can_reach_it() -> None:
+    torch.manual_seed(0)
+    model = GCN(samples.FEATURES, 3, layers=3)
+    for part in model.convolutions:
+        nn.init.uniform_(part.bias, 0.5, 1.0)  # a node that receives nothing would have a vector, too
+    why = pellucid.explain(model, GRAPH, method="grad-cam", target="node:0/class:1")
+    assert isinstance(why.subject, GraphSubject)
+    trace = pellucid.trace(model, GRAPH)
+    vectors, weight = trace["activations.1"].values.numpy(), model.convolutions[2].linear.weight[1].detach().numpy()
+    heard = GRAPH.normalised_adjacency().toarray()[0]
+    nodes = why.subject.nodes
+    alpha = heard.sum() * weight / len(nodes)
+    wanted = np.where(heard[nodes] != 0, np.maximum(vectors[nodes] @ alpha, 0), 0)
+    assert int(why.subject.hops.max()) == 3
+    np.testing.assert_allclose(why.part("nodes").values, wanted, atol=1e-5)
 
 
 def test_no_positive_evidence_is_said() -> None:

@@ -10,7 +10,7 @@ from torch import nn
 
 import graph_models as samples
 import pellucid
-from pellucid.errors import InputError, MethodError, NotFiniteError, SettingError, TargetError
+from pellucid.errors import InputError, MethodError, ModelError, NotFiniteError, SettingError, TargetError
 from pellucid.inputs.graph import Graph
 from pellucid.methods.catalogue import GRAPH_METHODS, method_from
 from pellucid.methods.explanation import Explanation
@@ -93,11 +93,12 @@ def test_what_is_saved_comes_back(tmp_path: Path, method: str, target: str) -> N
 
 @pytest.mark.parametrize("method", METHODS)
 def test_what_lies_outside_of_the_neighbourhood_has_no_value(models: dict[str, nn.Module], method: str) -> None:
-    why = pellucid.explain(models["gcn"], GRAPH, method=method, target="node:5")
+    why = pellucid.explain(models["gcn"], GRAPH, method=method, target="node:0")
     assert isinstance(why.subject, GraphSubject)
     # Deleting an edge changes the degrees of its ends, so that looks one hop further.
     assert int(why.subject.hops.max()) <= 2 + (why.method == "occlusion")
-    assert 5 in why.subject.nodes
+    assert 0 in why.subject.nodes
+    assert 1 < len(why.subject.nodes) < samples.NODES
     ends = GRAPH.edges[why.subject.edges]
     assert set(ends.flatten().tolist()) <= set(why.subject.nodes.tolist())
     for part in why.parts:
@@ -131,6 +132,30 @@ def test_a_featureless_graph_is_explained_by_its_identity_matrix(method: str) ->
     graph = Graph(edges=[(0, 1), (1, 2), (2, 3), (3, 0), (3, 1)])
     why = pellucid.explain(GCN(4, 2), graph, method=method, target="node:3")
     assert all(np.isfinite(part.values).all() for part in why.parts)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_model_that_couples_all_nodes_is_explained_on_the_whole_graph(method: str) -> None:
+    torch.manual_seed(0)
+    why = pellucid.explain(samples.Coupled(), GRAPH, method=method, target="node:3")
+    assert isinstance(why.subject, GraphSubject)
+    assert len(why.subject.nodes) == samples.NODES
+    if method == "saliency":
+        torch.manual_seed(0)
+        model = samples.Coupled().eval()
+        x = torch.from_numpy(GRAPH.features.copy()).requires_grad_(True)
+        [slope] = torch.autograd.grad(model(x, torch.from_numpy(GRAPH.arcs()[0]))[3, why.target.classes[0]], [x])
+        np.testing.assert_allclose(why.part("nodes").values, slope, atol=1e-5)
+
+
+def test_a_model_that_draws_is_refused() -> None:
+    class Noisy(nn.Module):
+        def forward(self, x: torch.Tensor, edge_index: torch.Tensor) -> torch.Tensor:
+            self.calls = getattr(self, "calls", 0) + 1
+            return x[:, :3] * self.calls
+
+    with pytest.raises(ModelError, match="gives another answer to the same graph when it is asked again"):
+        pellucid.explain(Noisy(), GRAPH, method="saliency", target="node:3")
 
 
 def test_star_means_every_node_and_every_edge(models: dict[str, nn.Module]) -> None:

@@ -1,8 +1,6 @@
 """The methods on real architectures: the trained models of the shared data, and torchvision's with random weights."""
 
 import copy
-import importlib.util
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,25 +10,13 @@ import pytest
 import torch
 import torchvision
 from captum.attr import GuidedBackprop, IntegratedGradients, LayerGradCam, Saliency
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import pellucid
 from pellucid.capture import passes
 from pellucid.errors import MethodError
 from pellucid.methods.cams import GradCAM
-
-
-def real(shared_data: Path, name: str) -> nn.Module:
-    spec = importlib.util.spec_from_file_location("shared_architectures", shared_data / "models" / "architectures.py")
-    assert spec is not None
-    assert spec.loader is not None
-    architectures = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = architectures  # its dataclasses look themselves up
-    spec.loader.exec_module(architectures)
-    module: nn.Module = architectures.MODELS[name][0]()
-    module.load_state_dict(load_file(shared_data / "models" / name / "model.safetensors"))
-    return module.eval()
+from real_models import module as real
 
 
 def small(side: int = 64, count: int = 1) -> Tensor:
@@ -52,7 +38,7 @@ REAL = [
 
 @pytest.mark.parametrize(("name", "layer", "side"), REAL)
 def test_trained_models_get_what_captum_gives(shared_data: Path, name: str, layer: str, side: int) -> None:
-    module, x = real(shared_data, name), small(side, 2)
+    module, x = real(name, shared_data), small(side, 2)
     methods = ["saliency", f"grad-cam(site={layer}, sign=both)", "integrated-gradients(steps=4)"]
     made = list(pellucid.explain_many(module, [x], methods=methods, targets=["class:3"]))
     ours = [np.stack([each.values for each in made[number::3]]) for number in range(3)]
@@ -71,7 +57,7 @@ def test_trained_models_get_what_captum_gives(shared_data: Path, name: str, laye
 @pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU")
 @pytest.mark.parametrize(("name", "side"), [("squeezenet1_0", 64), ("resnet20_cifar10", 32)])
 def test_trained_models_get_captums_guided_backpropagation(shared_data: Path, name: str, side: int) -> None:
-    module, x = real(shared_data, name), small(side)
+    module, x = real(name, shared_data), small(side)
     made = pellucid.explain(module, x, method="guided-backpropagation", target="class:3")
     twin = copy.deepcopy(module)
     for part in twin.modules():
@@ -173,7 +159,7 @@ def test_transformers_are_refused_by_grad_cam_by_name(build: Callable[[], nn.Mod
 def test_a_real_photograph_is_explained_and_drawn(shared_data: Path) -> None:
     folder = shared_data / "images" / "imagenet_samples"
     path = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))[0]
-    model = pellucid.load(real(shared_data, "squeezenet1_0"))
+    model = pellucid.load(real("squeezenet1_0", shared_data))
     for made in pellucid.explain_many(model, [path], methods=["grad-cam", "guided-backpropagation"]):
         assert made.subject is not None
         assert made.subject.name == path.name

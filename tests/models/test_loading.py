@@ -47,7 +47,7 @@ def test_a_bundled_model_brings_its_weights_preprocessing_and_names(name: str) -
 
 def test_the_list_names_what_load_knows_by_itself() -> None:
     listed = list_models()
-    assert {"animals", "animals-shortcut", "xai"} == set(listed)
+    assert {"animals", "animals-shortcut", "karate", "xai"} == set(listed)
     assert all(isinstance(line, str) and line and "\n" not in line for line in listed.values())
 
 

@@ -9,6 +9,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 import pellucid
 from pellucid.errors import ModelError
+from pellucid.models.gcn import GCN
+from pellucid.models.graph_layers import GINConvolution
 from pellucid.models.untrained import untrained, untrained_model
 
 MARK = 7.0
@@ -138,3 +140,23 @@ def test_the_model_keeps_its_preparation_and_its_names_but_no_card() -> None:
     assert (twin.name, twin.source, twin.card) == ("animals@random", "animals@random", {})
     assert twin.weights_digest != model.weights_digest
     assert twin.weights_digest == untrained_model(copy.copy(model), seed=0).weights_digest
+
+
+def test_graph_convolutions_begin_as_new_ones_do() -> None:
+    network = GCN(6, 3, hidden=5, layers=3)
+    for parameter in network.parameters():
+        torch.nn.init.constant_(parameter, MARK)
+    twin = untrained(network, seed=0)
+    for layer in twin.convolutions:
+        assert torch.equal(layer.bias, torch.zeros_like(layer.bias))
+        bound = (6 / sum(layer.linear.weight.shape)) ** 0.5  # Glorot & Bengio
+        assert 0.5 * bound < layer.linear.weight.abs().max() <= bound
+    assert all(bool((parameter == MARK).all()) for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("train_eps", [True, False])
+def test_an_epsilon_begins_anew_only_where_it_is_learnt(train_eps: bool) -> None:
+    layer = GINConvolution(nn.Linear(4, 4), eps=0.25, train_eps=train_eps)
+    with torch.no_grad():
+        layer.eps.fill_(MARK)
+    assert untrained(layer, seed=0).eps.item() == (0.25 if train_eps else MARK)

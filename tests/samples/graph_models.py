@@ -87,6 +87,33 @@ class Alone(nn.Module):
         return self.net(x, edge_index).mean(0, keepdim=True)  # type: ignore[no-any-return]
 
 
+class Attributed(nn.Module):
+    """Layers that take the features of edges: attention over them, and sums that they change."""
+
+    def __init__(self, edge_features: int = 3) -> None:
+        from torch_geometric.nn import GATConv, GINEConv
+
+        super().__init__()
+        self.first = GINEConv(nn.Linear(FEATURES, FEATURES), edge_dim=edge_features)
+        self.second = GATConv(FEATURES, CLASSES, edge_dim=edge_features)
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+        return self.second(F.relu(self.first(x, edge_index, edge_attr)), edge_index, edge_attr)  # type: ignore[no-any-return]
+
+
+class Coupled(nn.Module):
+    """A normalisation over all nodes between two layers: every node depends on every other."""
+
+    def __init__(self) -> None:
+        from torch_geometric.nn import GCNConv, PairNorm
+
+        super().__init__()
+        self.first, self.norm, self.second = GCNConv(FEATURES, 6), PairNorm(), GCNConv(6, CLASSES)
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        return self.second(self.norm(self.first(x, edge_index)), edge_index)  # type: ignore[no-any-return]
+
+
 def _gin(before: int, after: int) -> nn.Module:
     from torch_geometric.nn import GINConv
 

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from pellucid.errors import InputError
 from pellucid.inputs.graph import Graph
+from pellucid.inputs.graph_features import prepared
 from pellucid.inputs.graph_set import GraphSet
 from pellucid.inputs.image import Image
 from pellucid.inputs.picture_reading import read_picture
@@ -38,20 +39,21 @@ def as_batch(model: Model | nn.Module | str, given: Any) -> tuple[Model, Tensor,
     return known, batch if weight is None else batch.to(weight.dtype), images
 
 
-def as_graph(given: Any) -> Graph:
-    """One graph, from whatever `pellucid.read` makes one of.
+def as_graph(model: Model, given: Any) -> Graph:
+    """One graph, from whatever `pellucid.read` makes one of, with its features as the model was trained on them.
 
     Raises:
         InputError: What was given is no graph, or is several.
     """
     found = read(given)
     if isinstance(found, GraphSet) and len(found) == 1:
-        return found[0]
+        found = found[0]
     if not isinstance(found, Graph):
         what = f"a data set of {len(found)} graphs" if isinstance(found, GraphSet) else "a picture"
         hint = "take one of its graphs" if isinstance(found, GraphSet) else "give a graph: this model takes no pictures"
         raise InputError(f"{what} was given, expected one graph; {hint}.")
-    return found
+    # Done twice it changes nothing more, so a graph that is prepared already stays as it is.
+    return prepared(found, model.card.get("preparation"))
 
 
 def _checked(batch: Tensor, module: nn.Module) -> Tensor:

@@ -4,7 +4,7 @@ A block is what one target can see: the exact neighbourhood of a node or of an e
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 from pellucid.capture import passes
 from pellucid.capture.graph_engine import GraphRun, WholePass
 from pellucid.capture.unions import Union, neighbourhoods, whole_graphs
+from pellucid.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,6 +42,7 @@ class GraphParts:
         edges: (edges,), an undirected edge once; or None.
         features: (blocks, features): the same for all nodes of a block; or None.
         edge_types: (blocks, types), or None.
+        edge_features: (blocks, edge features), or None.
         checks: Measured numbers per block, by name, each (blocks,).
         notes: Sentences per block that a reader must know.
     """
@@ -49,6 +51,7 @@ class GraphParts:
     edges: Tensor | None = None
     features: Tensor | None = None
     edge_types: Tensor | None = None
+    edge_features: Tensor | None = None
     checks: Mapping[str, Tensor] = field(default_factory=dict)
     notes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
@@ -62,6 +65,7 @@ class Blocks:
         edge_types: The type of each edge of the whole graph, (edges,), or None.
         types: How many edge types there are.
         further: How many hops the blocks of nodes and edges reach further than the model does.
+        union: The blocks, where they have been made before.
     """
 
     def __init__(
@@ -72,14 +76,16 @@ class Blocks:
         edge_types: Tensor | None = None,
         types: int = 0,
         further: int = 0,
+        union: Union | None = None,
     ) -> None:
         self.whole, self.aims = whole, tuple(aims)
-        self._all_types, self._further = edge_types, further
-        self.union = union_of(whole, aims, further=further)
+        self._all_types = edge_types
+        self.union = union_of(whole, aims, further=further) if union is None else union
         self.run = GraphRun(whole, self.union)
         device = whole.arguments.x.device
         self.weights = torch.stack([aim.weights for aim in aims]).to(device)
         self.block_of_node = torch.from_numpy(self.union.block).to(device)
+        self.device, self.dtype = device, whole.arguments.x.dtype
         edges = whole.arguments.edge_of.cpu().numpy()[self.union.arc]
         of_arc = self.union.block[self.union.arcs[1]]
         pairs, place = np.unique(np.stack([of_arc, edges]), axis=1, return_inverse=True)
@@ -111,21 +117,37 @@ class Blocks:
         """How many edges there are in all blocks; an undirected edge once."""
         return len(self.edge)
 
+    def ones(self, count: int) -> Tensor:
+        """As many ones, of the features' type and on their device."""
+        return torch.ones(count, dtype=self.dtype, device=self.device)
+
     def score(self, logits: Tensor) -> Tensor:
         """The score of each block, (blocks,), from its logits."""
         return (logits * self.weights).sum(1)
 
     def logits(
-        self, *, features: Tensor | None = None, edges: Tensor | None = None, arcs: Tensor | None = None
+        self,
+        *,
+        features: Tensor | None = None,
+        scale: Tensor | None = None,
+        edges: Tensor | None = None,
+        arcs: Tensor | None = None,
+        attributes: Tensor | None = None,
     ) -> Tensor:
         """Logits of the blocks' targets, (blocks, classes).
 
         Args:
             features: Other features, (nodes, features).
+            scale: Factors for the features instead, (nodes or blocks, 1 or features). Of features that are mostly 0,
+                only the others are multiplied.
             edges: A factor for the messages along each edge, in both directions, (edges,).
             arcs: A factor for the messages along each arc, (arcs,), instead.
+            attributes: Other edge features, (arcs, features).
         """
-        return self.run.logits(features=features, mask=edges[self.edge_of_arc] if edges is not None else arcs)
+        mask = edges[self.edge_of_arc] if edges is not None else arcs
+        by_block = scale is not None and len(scale) == self.count and self.count != len(self.block_of_node)
+        scale_of = self.block_of_node if by_block else None
+        return self.run.logits(features=features, mask=mask, scale=scale, scale_of=scale_of, attributes=attributes)
 
     def copies(self, blocks: Sequence[int]) -> "Blocks":
         """Copies of some blocks side by side, each as often as it is named; nodes and edges keep their order."""
@@ -134,7 +156,7 @@ class Blocks:
             [self.aims[block] for block in blocks],
             edge_types=self._all_types,
             types=self.types,
-            further=self._further,
+            union=self.union.repeated(np.array(blocks, dtype=np.int64)),
         )
 
     def node_sites(self) -> list[str]:
@@ -168,7 +190,8 @@ class GraphMethod(Protocol):
     """A method that explains targets on graphs, all blocks at once.
 
     One that changes the graph itself may need to look further than the model does; it says so by a property `further`,
-    the number of hops.
+    the number of hops. One that never asks for the features as numbers says so by `needs_features` being False: then
+    sparse ones stay sparse, and more blocks fit into memory.
     """
 
     def attribute(self, blocks: Blocks, *, seed: int) -> GraphParts:
@@ -184,7 +207,27 @@ def union_of(whole: WholePass, aims: Sequence[Aim], *, further: int = 0) -> Unio
         chosen = np.array([aim.graph for aim in aims])
         return whole_graphs(arcs, membership=arguments.batch.cpu().numpy(), chosen=chosen)
     targets = np.array([aim.nodes for aim in aims], dtype=np.int64)
+    if whole.coupled:
+        one = np.zeros(arguments.nodes, dtype=np.int64)
+        everything = whole_graphs(arcs, membership=one, chosen=np.zeros(len(aims), dtype=np.int64))
+        return replace(everything, target=targets + np.arange(len(aims))[:, None] * arguments.nodes)
     return neighbourhoods(arcs, nodes=arguments.nodes, targets=targets, depth=whole.depth + further)
+
+
+CELLS = 60_000_000
+"""Most dense features (nodes × features) that are held at once."""
+
+
+def costs_of(blocks: Blocks, *, arcs: int, dense: bool) -> npt.NDArray[np.int64]:
+    """What each block costs, in arcs, where `arcs` is the most that fits: its own, or what its dense features weigh."""
+    union = blocks.union
+    own = np.bincount(union.block[union.arcs[1]], minlength=union.blocks)
+    # A first layer that multiplies features by weights needs only their product, which is known by now.
+    if not dense and blocks.whole.known.products:
+        return own
+    width = blocks.whole.arguments.x.shape[1]
+    weighed = np.bincount(union.block, minlength=union.blocks) * (width * arcs / CELLS)
+    return np.maximum(own, weighed.astype(np.int64))
 
 
 def chunks(costs: npt.NDArray[np.int64], *, most: int) -> Iterator[tuple[int, int]]:
@@ -197,3 +240,44 @@ def chunks(costs: npt.NDArray[np.int64], *, most: int) -> Iterator[tuple[int, in
         total += cost + 1
     if len(costs) > start:
         yield start, len(costs)
+
+
+_SAMPLED = 4
+
+
+def settled(whole: WholePass) -> WholePass:
+    """The pass, with a block the whole graph where a cut-out neighbourhood turns out to give another answer.
+
+    That is so where a layer normalises over all nodes (PairNorm, GraphNorm): then every node depends on every other.
+
+    Raises:
+        ModelError: Even the whole graph gives another answer than before: the model draws random numbers.
+    """
+    if whole.rows != "nodes":
+        return whole
+    count = whole.arguments.nodes
+    chosen = sorted({round(place * (count - 1) / _SAMPLED) for place in range(_SAMPLED + 1)})
+    # Those with the most arcs see the most.
+    chosen = sorted({*chosen, int(torch.bincount(whole.arguments.edge_index[1], minlength=count).argmax())})
+    if _agrees(whole, chosen):
+        return whole
+    whole = replace(whole, coupled=True)
+    if _agrees(whole, chosen[:1]):
+        return whole
+    raise ModelError(
+        "the model gives another answer to the same graph when it is asked again; make it deterministic, e.g. without "
+        "random numbers in its forward."
+    )
+
+
+def _agrees(whole: WholePass, nodes: Sequence[int]) -> bool:
+    nothing = whole.answer.logits.new_zeros(whole.answer.logits.shape[1])
+    for piece in [[node] for node in nodes] if whole.alone else [list(nodes)]:
+        union = union_of(whole, [Aim(nodes=(node,), graph=0, weights=nothing) for node in piece])
+        with GraphRun(whole, union) as run, torch.no_grad():
+            found = run.logits()
+        expected = whole.answer.logits[piece]
+        scale = 1 + float(expected.abs().max())
+        if not bool(((found - expected).abs() <= 1e-4 * scale).all()):
+            return False
+    return True

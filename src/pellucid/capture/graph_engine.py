@@ -5,27 +5,27 @@ are cut out with the normalised weights that they have in the whole graph, laid 
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from pellucid.capture import passes
 from pellucid.capture.answers import Answer, read_answer
+from pellucid.capture.graph_rows import Known, Rows, Watch
 from pellucid.capture.messages import (
     Route,
     Steering,
     convolution_of,
     message_layers,
+    narrowed,
     noted_routes,
     steered,
     uncached,
 )
-from pellucid.capture.operations import SOFTMAXES, function_op
 from pellucid.capture.provenance import storage_of
 from pellucid.capture.recorder import Recorder
 from pellucid.capture.sites import Site
@@ -34,7 +34,7 @@ from pellucid.capture.unions import Union
 from pellucid.errors import OutputError
 from pellucid.models.graph_arguments import GraphArguments, meanings
 
-Rows = Literal["nodes", "edges", "graphs"]
+RowsOf = Literal["nodes", "edges", "graphs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,8 +49,12 @@ class WholePass:
         routes: Along which arcs each layer passed messages.
         aliases: Containers and the sites that they stand for.
         depth: How many layers one after the other pass messages on the way to the answer.
+        reach: The same for the values of each site that leads to the answer.
         rows: What a row of the answer is about.
         seconds: How long it took.
+        known: What of its features is computed only once.
+        coupled: Whether every node depends on all others, as where features are normalised over the graph; then a block
+            is the whole graph.
     """
 
     module: nn.Module
@@ -60,13 +64,16 @@ class WholePass:
     aliases: Mapping[str, str]
     routes: Mapping[str, Sequence[Route]]
     depth: int
-    rows: Rows
+    reach: Mapping[str, int]
+    rows: RowsOf
     seconds: float
+    known: Known
+    coupled: bool = False
 
     @property
     def alone(self) -> bool:
-        """Whether the model takes all nodes for one graph, so that blocks cannot lie side by side."""
-        return self.rows == "graphs" and not {"batch", "data"} & set(meanings(self.module).values())
+        """Whether blocks cannot lie side by side: the model takes all nodes for one graph, or couples them all."""
+        return self.coupled or (self.rows == "graphs" and not {"batch", "data"} & set(meanings(self.module).values()))
 
 
 def whole_pass(module: nn.Module, arguments: GraphArguments) -> WholePass:
@@ -81,11 +88,14 @@ def whole_pass(module: nn.Module, arguments: GraphArguments) -> WholePass:
     with undisturbed(module) as weights, torch.enable_grad(), noted_routes(module) as routes, ExitStack() as undo:
         recorder = Recorder(module, before_write=weights.before_write)
         _note_spans(module, recorder, spans, undo)
+        # What depends on features of nodes or edges is known by its derivative.
         x = arguments.x.detach()
         x = x if x.is_sparse else x.clone().requires_grad_(True)
-        output = passes.forward_graph(module, arguments.with_features(x), recorder)
+        attributes = None if arguments.edge_attr is None else arguments.edge_attr.detach().clone().requires_grad_(True)
+        output = passes.forward_graph(module, replace(arguments, x=x, edge_attr=attributes), recorder)
         rows = len(output) if isinstance(output, Tensor) and output.dim() else 0
         answer = read_answer(recorder, output, items=rows)
+    reach = _reach(recorder, spans)
     return WholePass(
         module=module,
         arguments=arguments,
@@ -93,13 +103,28 @@ def whole_pass(module: nn.Module, arguments: GraphArguments) -> WholePass:
         sites=recorder.sites(),
         aliases=dict(recorder.aliases),
         routes=routes,
-        depth=_depth(recorder, spans),
+        depth=max((reach[name] for name in recorder.output_sites if name in reach), default=0),
+        reach=reach,
         rows=_rows(module, arguments, rows),
         seconds=time.perf_counter() - started,
+        known=Known(x=arguments.x, weights=frozenset(storage_of(each) for each in module.parameters())),
     )
 
 
-def _rows(module: nn.Module, arguments: GraphArguments, rows: int) -> Rows:
+def site_values(whole: WholePass, names: Collection[str]) -> dict[str, Tensor]:
+    """What some sites return for the whole graph, from one pass without gradients.
+
+    Raises:
+        SiteError: This pass does not come by a site.
+    """
+    module = whole.module
+    with undisturbed(module) as weights, uncached(module), torch.no_grad():
+        recorder = Recorder(module, wants=lambda name, *_: name in names, before_write=weights.before_write)
+        passes.forward_graph(module, whole.arguments.clone(), recorder)
+    return {name: recorder.value(name) for name in names}
+
+
+def _rows(module: nn.Module, arguments: GraphArguments, rows: int) -> RowsOf:
     """What each row of an answer is about, by their number.
 
     Raises:
@@ -132,36 +157,59 @@ class Deleted:
     arcs: Tensor
 
 
-def without(whole: WholePass, union: Union, deleted: Deleted, *, features: Tensor | None = None) -> Tensor:
+def without(whole: WholePass, union: Union, deleted: Deleted, *, scale: Tensor | None = None) -> Tensor:
     """The logits of each block's target after something has really been taken out, (blocks, classes).
 
     The union must reach one hop further than the model, so that all degrees that count are those of the whole graph.
+
+    Args:
+        whole: The pass over the whole graph.
+        union: The blocks.
+        deleted: What is taken out.
+        scale: A factor for the features of each node, (nodes, 1); None for none.
     """
     device = whole.arguments.x.device
-    target = torch.from_numpy(union.target).to(device)
-    kept = ~deleted.nodes
-    place = kept.cumsum(0) - 1
-    cut = _cut(whole.arguments, union, pairs=place[target].T if whole.rows == "edges" else None)
-    arcs = ~deleted.arcs & kept[cut.edge_index[0]] & kept[cut.edge_index[1]]
+    target, node = torch.from_numpy(union.target).to(device), torch.from_numpy(union.node).to(device)
+    near = torch.from_numpy(union.hops).to(device) < max(whole.depth, 1)
+    left, arcs = _cut(whole.arguments, union, pairs=target.T if whole.rows == "edges" else None), ~deleted.arcs
+    if bool(deleted.nodes.any()):
+        kept = ~deleted.nodes
+        place = kept.cumsum(0) - 1
+        arcs &= kept[left.edge_index[0]] & kept[left.edge_index[1]]
+        node, near, target = node[kept], near[kept], place[target]
+        left = replace(
+            left,
+            edge_index=place[left.edge_index],
+            batch=left.batch[kept],
+            pairs=target.T if whole.rows == "edges" else None,
+        )
+        scale = None if scale is None else scale[kept]
+
+    there = arcs.nonzero().flatten()
 
     def per_arc(value: Tensor | None) -> Tensor | None:
-        return None if value is None else value[arcs]
+        return None if value is None else value.index_select(0, there)
 
+    rows = Rows(whole.known, node)
+    rows = rows if scale is None else rows.scaled(scale, None)
     left = replace(
-        cut,
-        x=(cut.x if features is None else features)[kept],
-        edge_index=place[cut.edge_index[:, arcs]],
-        edge_weight=per_arc(cut.edge_weight),
-        edge_attr=per_arc(cut.edge_attr),
-        edge_type=per_arc(cut.edge_type),
-        batch=cut.batch[kept],
-        edge_of=cut.edge_of[arcs],
+        left,
+        x=rows.stand_in,
+        edge_index=left.edge_index.index_select(1, there),
+        edge_weight=per_arc(left.edge_weight),
+        edge_attr=per_arc(left.edge_attr),
+        edge_type=per_arc(left.edge_type),
+        edge_of=left.edge_of.index_select(0, there),
     )
-    with undisturbed(whole.module), uncached(whole.module), torch.no_grad(), _Watch(None, {}) as watch:
+    with ExitStack() as stack:
+        for context in (undisturbed(whole.module), uncached(whole.module), narrowed(whole.module, near)):
+            stack.enter_context(context)
+        stack.enter_context(torch.no_grad())
+        watch = stack.enter_context(Watch(rows))
         output = passes.run_graph(whole.module, left)
     seen = watch.before if whole.answer.looked_through else None
     logits: Tensor = (output if seen is None else seen).flatten(1)
-    return logits[place[target[:, 0]]] if whole.rows == "nodes" else logits
+    return logits[target[:, 0]] if whole.rows == "nodes" else logits
 
 
 class GraphRun:
@@ -179,14 +227,19 @@ class GraphRun:
         self._rows = whole.rows
         self._target = torch.from_numpy(union.target).to(whole.arguments.x.device)
         self._arguments = _cut(whole.arguments, union, pairs=self._target.T if self._rows == "edges" else None)
-        self._known: dict[Any, Tensor] = {}
+        self._features = Rows(whole.known, torch.from_numpy(union.node).to(whole.arguments.x.device))
         self._undo = ExitStack()
         self.forwards = self.backwards = 0
 
     @property
     def features(self) -> Tensor:
         """The features of the union's nodes, (nodes, features), dense."""
-        return self._arguments.x
+        return self._features.dense()
+
+    @property
+    def attributes(self) -> Tensor | None:
+        """The edge features as the model gets them, (arcs, features); of edge types one column each."""
+        return self._arguments.edge_attr
 
     def __enter__(self) -> "GraphRun":
         self._undo.enter_context(undisturbed(self._whole.module))
@@ -195,18 +248,29 @@ class GraphRun:
 
     def __exit__(self, *exception: object) -> None:
         self._undo.close()
-        self._known.clear()
 
-    def logits(self, *, features: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+    def logits(
+        self,
+        *,
+        features: Tensor | None = None,
+        mask: Tensor | None = None,
+        scale: Tensor | None = None,
+        scale_of: Tensor | None = None,
+        attributes: Tensor | None = None,
+    ) -> Tensor:
         """The logits of each block's target, (blocks, classes); differentiable in what is given.
 
         Args:
             features: Other features of the union's nodes, (nodes, features); None for their own.
             mask: A factor for the messages along each arc of the union, (arcs,); None for none.
+            scale: Factors for their own features instead, (nodes or scales, 1 or features).
+            scale_of: Which row of `scale` belongs to each node; None where they are the same.
+            attributes: Other edge features, (arcs, features); None for their own.
         """
-        arguments = self._arguments if features is None else self._arguments.with_features(features)
-        fixed = self._arguments.x if features is None else None
-        with self._steering.passing(mask), _Watch(fixed, self._known) as watch:
+        rows = self._features if scale is None else self._features.scaled(scale, scale_of)
+        arguments = self._arguments.with_features(rows.stand_in if features is None else features)
+        arguments = arguments if attributes is None else replace(arguments, edge_attr=attributes)
+        with self._steering.passing(mask), Watch(rows if features is None else None) as watch:
             output = passes.run_graph(self._whole.module, arguments)
         self.forwards += 1
         seen = watch.before if self._whole.answer.looked_through else None
@@ -218,51 +282,22 @@ class GraphRun:
         Raises:
             SiteError: This pass does not come by the site.
         """
+        logits, [values] = self.read_all([site], self.features.detach().clone().requires_grad_(True))
+        return logits, values
+
+    def read_all(self, sites: Sequence[str], features: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The same for several sites, with given features of the union's nodes, (nodes, features)."""
         module = self._whole.module
-        recorder = Recorder(module, wants=lambda name, *_: name == site, live=True)
-        arguments = self._arguments.with_features(self._arguments.x.detach().clone().requires_grad_(True))
+        recorder = Recorder(module, wants=lambda name, *_: name in sites, live=True)
         with self._steering.passing(None):
-            output = passes.forward_graph(module, arguments, recorder)
+            output = passes.forward_graph(module, self._arguments.with_features(features), recorder)
         self.forwards += 1
         logits = read_answer(recorder, output, items=len(output)).logits
-        return self._of_targets(logits), recorder.value(site)
+        return self._of_targets(logits), [recorder.value(site) for site in sites]
 
     def _of_targets(self, logits: Tensor) -> Tensor:
         logits = logits.reshape(len(logits), -1)
         return logits[self._target[:, 0]] if self._rows == "nodes" else logits
-
-
-class _Watch(TorchFunctionMode):
-    """Sees what goes into the last softmax, and computes what the fixed features alone make only once."""
-
-    def __init__(self, fixed: Tensor | None, known: dict[Any, Tensor]) -> None:
-        super().__init__()
-        self.before: Tensor | None = None
-        self._fixed = fixed
-        self._known = known
-
-    def __torch_function__(
-        self,
-        function: Callable[..., Any],
-        types: object,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        op = function_op(function)
-        if op in SOFTMAXES and args:
-            self.before = args[0]
-        if self._fixed is not None and args and args[0] is self._fixed:
-            if op == "dropout" and kwargs.get("training", args[2] if len(args) > 2 else True) is False:
-                return self._fixed
-            if op in ("linear", "matmul", "mm") and not any(
-                isinstance(a, Tensor) and a.requires_grad for a in args[1:]
-            ):
-                key = (op, *((storage_of(a), a.shape, a.stride()) for a in args[1:] if isinstance(a, Tensor)))
-                if key not in self._known:
-                    self._known[key] = function(*args, **kwargs)
-                return self._known[key]
-        return function(*args, **kwargs)
 
 
 def _steering(whole: WholePass, union: Union) -> Steering:
@@ -284,16 +319,15 @@ def _steering(whole: WholePass, union: Union) -> Steering:
 
 
 def _cut(whole: GraphArguments, union: Union, *, pairs: Tensor | None) -> GraphArguments:
-    """What belongs to the nodes and arcs of the blocks, as the arguments of a model."""
+    """What belongs to the nodes and arcs of the blocks, as the arguments of a model, features left out."""
     device = whole.x.device
-    nodes, arcs = torch.from_numpy(union.node).to(device), torch.from_numpy(union.arc).to(device)
-    x = whole.x.index_select(0, nodes)
+    arcs = torch.from_numpy(union.arc).to(device)
 
     def per_arc(value: Tensor | None) -> Tensor | None:
         return None if value is None else value[arcs]
 
     return GraphArguments(
-        x=x.to_dense() if x.is_sparse else x,
+        x=whole.x.new_zeros((0, whole.x.shape[1])),
         edge_index=torch.from_numpy(union.arcs).to(device),
         edge_weight=per_arc(whole.edge_weight),
         edge_attr=per_arc(whole.edge_attr),
@@ -321,8 +355,8 @@ def _note_spans(module: nn.Module, recorder: Recorder, spans: list[tuple[int, in
         undo.callback(parts[name].register_forward_hook(after).remove)
 
 
-def _depth(recorder: Recorder, spans: Sequence[tuple[int, int]]) -> int:
-    """The largest number of layers one after the other that pass messages on the way to the output."""
+def _reach(recorder: Recorder, spans: Sequence[tuple[int, int]]) -> dict[str, int]:
+    """For each site that leads to the output, the largest number of layers up to it that pass messages in turn."""
     inside = {number: span for span in spans for number in range(*span)}
     order = {call.name: number for number, call in enumerate(recorder.calls)}
     depth: list[int] = []
@@ -333,4 +367,8 @@ def _depth(recorder: Recorder, spans: Sequence[tuple[int, int]]) -> int:
                 same = mine is not None and inside.get(order[name]) == mine
                 found = max(found, depth[order[name]] + (mine is not None and not same))
         depth.append(found)
-    return max((depth[order[name]] for name in recorder.output_sites if name in order), default=0)
+    leads = {order[name] for name in recorder.output_sites if name in order}
+    for number in range(len(recorder.calls) - 1, -1, -1):
+        if number in leads:
+            leads |= {order[name] for name in recorder.calls[number].inputs if name in order}
+    return {call.name: depth[number] for number, call in enumerate(recorder.calls) if number in leads}

@@ -139,18 +139,28 @@ def steered(module: nn.Module, steering: Steering) -> Iterator[Steering]:
     with uncached(module), ExitStack() as undo:
         for name, part in message_layers(module).items():
             if isinstance(part, Normalise):
-
-                def after(_: nn.Module, __: Any, result: Any, name: str = name) -> Any:
-                    if not steering.running:
-                        return None
-                    route = steering.next_route(name)
-                    weights, factor = route.constants["weights"], steering.factor(name, route.arcs)
-                    return route.arcs, weights if factor is None else weights * factor
-
-                undo.callback(part.register_forward_hook(after).remove)
+                _steer_ours(part, name, steering, undo)
             else:
                 _steer_pyg(part, name, steering, undo)
         yield steering
+
+
+def _steer_ours(part: Any, name: str, steering: Steering, undo: ExitStack) -> None:
+    usual = part.forward
+
+    def forward(*given: Any) -> Any:
+        if not steering.running:
+            return usual(*given)
+        route = steering.next_route(name)
+        weights, factor = route.constants["weights"], steering.factor(name, route.arcs)
+        return route.arcs, weights if factor is None else weights * factor
+
+    # In the place of its forward, not after it: degrees need not be computed in every pass to be thrown away.
+    if "forward" in vars(part):  # a run inside of a run
+        undo.callback(setattr, part, "forward", usual)
+    else:
+        undo.callback(vars(part).pop, "forward")
+    part.forward = forward
 
 
 def _steer_pyg(part: Any, name: str, steering: Steering, undo: ExitStack) -> None:
@@ -174,6 +184,38 @@ def _steer_pyg(part: Any, name: str, steering: Steering, undo: ExitStack) -> Non
 
     undo.callback(part.register_propagate_forward_pre_hook(before).remove)
     undo.callback(part.register_message_forward_hook(message).remove)
+
+
+@contextmanager
+def narrowed(module: nn.Module, receivers: Tensor) -> Iterator[None]:
+    """Let messages reach some nodes only, after degrees were computed of all arcs: others cannot matter to a target.
+
+    Args:
+        module: The model.
+        receivers: bool (nodes,).
+    """
+    with ExitStack() as undo:
+        part: Any
+        for part in message_layers(module).values():
+            if isinstance(part, Normalise):
+
+                def after(_: nn.Module, __: Any, result: Any) -> Any:
+                    kept = receivers.index_select(0, result[0][1]).nonzero().flatten()
+                    return result[0].index_select(1, kept), result[1].index_select(0, kept)
+
+                undo.callback(part.register_forward_hook(after).remove)
+            elif getattr(part, "flow", "") == "source_to_target":
+
+                def before(layer: Any, inputs: Any) -> Any:
+                    edge_index, size, kwargs = inputs
+                    kept = receivers.index_select(0, edge_index[1]).nonzero().flatten()
+                    mine = {
+                        name: value.index_select(0, kept) for name, value in _per_arc(layer, edge_index, kwargs).items()
+                    }
+                    return edge_index.index_select(1, kept), size, {**kwargs, **mine}
+
+                undo.callback(part.register_propagate_forward_pre_hook(before).remove)
+        yield
 
 
 def _per_arc(layer: Any, edge_index: Tensor, kwargs: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -169,8 +169,8 @@ def values_of(module: nn.Module, batch: Tensor, names: Sequence[str]) -> tuple[d
     return {name: recorder.value(name) for name in names}, read_answer(recorder, output, items=len(batch))
 
 
-def settle_norms(twin: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Give a network of our own the running statistics that some pictures have in it; its own are forgotten.
+def settle_norms(twin: nn.Module, batches: Iterable[Tensor | GraphArguments]) -> None:
+    """Give a network of our own the running statistics that some inputs have in it; its own are forgotten.
 
     For the untrained twin of a model, never for the model itself: this changes it.
     """
@@ -183,7 +183,7 @@ def settle_norms(twin: nn.Module, batches: Iterable[Tensor]) -> None:
         part.train()
     with same_random_states(twin), torch.no_grad():
         for batch in batches if norms else ():
-            twin(batch.clone())
+            twin(batch.clone()) if isinstance(batch, Tensor) else run_graph(twin, batch.clone())
     twin.eval()
 
 

@@ -208,7 +208,7 @@ def trace(
     if takes_graphs(loaded.module):
         from pellucid.capture.graph_trace import trace_graph
 
-        return trace_graph(loaded, as_graph(input), sites=sites, keep=keep, limit=limit)
+        return trace_graph(loaded, as_graph(loaded, input), sites=sites, keep=keep, limit=limit)
     loaded, batch, _ = as_batch(loaded, input)
     known = passes.facts(loaded.module, batch)
     for attempt in ("first", "last"):

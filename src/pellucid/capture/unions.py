@@ -49,6 +49,27 @@ class Union:
         sender = np.searchsorted(keys, self.block[receiver] * of_all + arcs[0, chosen])
         return np.stack([sender, receiver]), chosen
 
+    def repeated(self, blocks: Ints) -> "Union":
+        """Copies of some blocks side by side, each as often as it is named; nothing is searched again.
+
+        Args:
+            blocks: (copies,): one block for each copy.
+        """
+        of_arc = self.block[self.arcs[1]]
+        nodes, starts = _gathered(self.block, blocks, self.blocks)
+        arcs, _ = _gathered(of_arc, blocks, self.blocks)
+        copy_of_arc = np.repeat(np.arange(len(blocks)), np.bincount(of_arc, minlength=self.blocks)[blocks])
+        moved = starts - np.searchsorted(self.block, blocks)
+        return Union(
+            blocks=len(blocks),
+            block=np.repeat(np.arange(len(blocks)), np.bincount(self.block, minlength=self.blocks)[blocks]),
+            node=self.node[nodes],
+            hops=self.hops[nodes],
+            arcs=self.arcs[:, arcs] + moved[copy_of_arc],
+            arc=self.arc[arcs],
+            target=self.target[blocks] + moved.reshape(-1, *[1] * (self.target.ndim - 1)),
+        )
+
 
 def neighbourhoods(arcs: Ints, *, nodes: int, targets: Ints, depth: int) -> Union:
     """The exact neighbourhoods of nodes: everything that a node sees through `depth` layers, block by block.
@@ -134,3 +155,11 @@ def _incoming(arcs: Ints, receivers: Ints, nodes: int) -> tuple[Ints, Ints]:
     place = np.repeat(np.arange(len(receivers)), sizes)
     inside = np.arange(len(place)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     return place, order[np.repeat(first, sizes) + inside]
+
+
+def _gathered(block: Ints, wanted: Ints, blocks: int) -> tuple[Ints, Ints]:
+    """The rows of some blocks one after the other, and where each block then begins."""
+    bounds = np.searchsorted(block, np.arange(blocks + 1))
+    sizes = np.diff(bounds)[wanted]
+    starts = np.cumsum(sizes) - sizes
+    return np.arange(sizes.sum()) + np.repeat(bounds[wanted] - starts, sizes), starts

@@ -58,8 +58,8 @@ def _club_network(talk: Talk) -> "Model":
         started = time.perf_counter()
         card = train_karate(Path(folder), progress=report)
         seconds = time.perf_counter() - started
-        right, nodes = card["accuracy"]["test"], card["accuracy"]["nodes"]
-        talk.say(f"trained in {seconds:.1f} s: right about {right:.0%} of {nodes} members whose side it was not told")
+        right = card["accuracy"]["test"]
+        talk.say(f"trained in {seconds:.1f} s: right about {right:.0%} of the members whose side it was not told")
         return load(Path(folder) / "karate.safetensors")
 
 

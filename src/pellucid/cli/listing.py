@@ -70,7 +70,8 @@ def _models() -> Rows:
         "torchvision/NAME": "a model of torchvision: its cached weights, or with @WEIGHTS-FILE or @random",
         "timm/NAME": "a model of timm, likewise",
         "net.py:build": "what a callable in a Python file returns; runs the file, so it needs --trust",
-        "weights.safetensors": "a weights file (.safetensors, .pt, .pth, .ckpt), together with --architecture",
+        "weights.safetensors": "a weights file (.safetensors, .pt, .pth, .ckpt), together with --architecture, "
+        "or alone if `pellucid train` made it for graphs",
     }
     return [{"name": name, "text": text} for name, text in {**list_models(), **others}.items()]
 

@@ -15,7 +15,7 @@ from pellucid.figures.wording import ENGLISH, Wording
 _SIZE, _ROW, _BAR, _TITLE, _EDGE = 13, 24, 12, 15, 8.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class BarsFigure(Drawing):
     """Drawn bars.
 

@@ -27,7 +27,7 @@ NAMED = 40
 _MARGIN, _TITLE, _GAP = 8.0, 15, 18.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class GraphFigure(Drawing):
     """A drawn graph.
 

@@ -33,7 +33,7 @@ _CUT = 0.5
 """Percent of the cells of a reduced matrix that may lie beyond the scale: a few dense blocks would hide all others."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MatrixFigure(Drawing):
     """A drawn matrix.
 

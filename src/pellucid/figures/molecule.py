@@ -25,7 +25,7 @@ _DISC, _SMALL_DISC, _BAND = 0.4, 0.29, 0.34
 _EMPTY = "#8a929b"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MoleculeFigure(Drawing):
     """A drawn molecule.
 

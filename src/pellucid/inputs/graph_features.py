@@ -55,5 +55,7 @@ def prepared(graph: Graph, preparation: str | None) -> Graph:
         return graph
     if preparation not in PREPARATIONS:
         known = " or ".join(map(repr, PREPARATIONS))
-        raise SettingError("preparation", given=preparation, expected=known + did_you_mean(preparation, [*PREPARATIONS]))
+        raise SettingError(
+            "preparation", given=preparation, expected=known + did_you_mean(preparation, [*PREPARATIONS])
+        )
     return PREPARATIONS[preparation](graph)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pellucid.capture import passes
 from pellucid.capture.batches import as_batch
 from pellucid.errors import InputError, SettingError
+from pellucid.inputs.graph import Graph
 from pellucid.inputs.image import Image
 from pellucid.insights.cuts import cut_sites
 from pellucid.insights.depth_results import Depth, DepthSite
@@ -69,6 +70,8 @@ def along_depth(
     for name, given, least in (("sites", sites, LEAST_SITES), ("repeats", repeats, 1), ("seed", seed, 0)):
         if given < least:
             raise SettingError(name, given=given, expected=f"{least} or more")
+    if isinstance(pictures, Graph):
+        raise InputError("a graph was given, expected pictures; use along_graph_depth for graphs.")
     # Each picture once: a copy among the held-out ones has been learnt from.
     numbers = {picture.digest: number for number, picture in reversed(list(enumerate(pictures)))}
     mine = sorted(number for digest, number in numbers.items() if shown is None or digest != shown.digest)

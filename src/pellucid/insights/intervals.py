@@ -55,6 +55,25 @@ def share_of(hits: int, count: int) -> Estimate:
     return Estimate(value=share, low=min(share, max(0.0, middle - half)), high=max(share, middle + half), count=count)
 
 
+def r_squared(missed: np.ndarray, whole: np.ndarray, *, seed: int) -> Estimate:
+    """1 − Σ missed / Σ whole, and its percentile bootstrap interval over the rows.
+
+    Args:
+        missed: (rows,): the squared error of each row.
+        whole: (rows,): its squared distance from the mean; not 0 in all rows.
+        seed: For the resampling.
+    """
+    random, count = np.random.default_rng(seed), len(missed)
+    resampled = np.zeros(_RESAMPLES)
+    for number in range(_RESAMPLES):  # one by one: all draws of a large graph at once would take gigabytes
+        draw = random.integers(0, count, count)
+        total = float(whole[draw].sum())
+        resampled[number] = 1 - float(missed[draw].sum()) / total if total > 0 else np.nan
+    low, high = np.nanquantile(resampled, (0.025, 0.975))
+    value = 1 - float(missed.sum()) / float(whole.sum())
+    return Estimate(value=value, low=float(low), high=float(high), count=count)
+
+
 def _bootstrapped(values: np.ndarray, statistic: Any, seed: int) -> Estimate:
     draws = np.random.default_rng(seed).integers(0, len(values), (_RESAMPLES, len(values)))
     resampled = statistic(values[draws], axis=1)

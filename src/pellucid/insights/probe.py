@@ -67,9 +67,13 @@ def _judged(x: np.ndarray, wanted: np.ndarray, held: np.ndarray, classes: int) -
     x, held = (x - mean) / spread, (held - mean) / spread
     y = np.eye(classes)[wanted]
     base = y.mean(axis=0)
-    values, vectors = np.linalg.eigh(x @ x.T)
-    values = values.clip(min=0)
-    scale = float(values.sum()) / len(values) or 1.0
+    if len(x) > x.shape[1]:  # the directions that are left out carry nothing, and with many rows they are most of them
+        vectors, sizes, _ = np.linalg.svd(x, full_matrices=False)
+        values = sizes**2
+    else:
+        values, vectors = np.linalg.eigh(x @ x.T)
+        values = values.clip(min=0)
+    scale = float(values.sum()) / len(x) or 1.0
     turned = vectors.T @ (y - base)
     best: tuple[float, np.ndarray] | None = None
     for strength in STRENGTHS:

@@ -110,23 +110,21 @@ def explain_many(
         chosen = [method_from(method, among=GRAPH_METHODS) for method in methods]
         for target in targets:
             check_graph_target(target)
-        return explain_graphs(known, _graphs(inputs), chosen, targets, seed=seed, progress=progress)
+        return explain_graphs(known, _graphs(known, inputs), chosen, targets, seed=seed, progress=progress)
     chosen = [method_from(method) for method in methods]
     for target in targets:
         check(target)
     return _stream(known, _several(inputs), chosen, list(targets), seed, batch_size, progress)
 
 
-def _graphs(inputs: Any) -> list[Graph]:
+def _graphs(model: Model, inputs: Any) -> list[Graph]:
     """Graphs one by one, from whatever holds some: a list, a data set, or what `pellucid.read` takes."""
     if not isinstance(inputs, list | tuple):
         found = read(inputs)
-        if isinstance(found, GraphSet):
-            return list(found)
-        return [as_graph(found)]
+        return [as_graph(model, each) for each in (found if isinstance(found, GraphSet) else [found])]
     if not inputs:
         raise InputError("an empty list of graphs was given; give one or more.")
-    return [as_graph(each) for each in inputs]
+    return [as_graph(model, each) for each in inputs]
 
 
 def _several(inputs: Any) -> Iterable[Any]:

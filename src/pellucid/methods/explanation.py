@@ -79,7 +79,9 @@ class Explanation:
         return self.parts[0].values
 
     def part(self, name: str) -> Part:
-        """The part of a name: "pixels" or "map" of a picture; "nodes", "edges", "features", "edge_types" of a graph.
+        """The part of a name.
+
+        Of a picture "pixels" or "map"; of a graph "nodes", "edges", "features", "edge_types" or "edge_features".
 
         Raises:
             SettingError: There is none of that name.

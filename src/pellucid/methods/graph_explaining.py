@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pellucid.capture.graph_asks import Aim, Blocks, GraphMethod, GraphParts, chunks
+from pellucid.capture.graph_asks import Aim, Blocks, GraphMethod, GraphParts, chunks, costs_of, settled
 from pellucid.capture.graph_engine import WholePass, whole_pass
 from pellucid.errors import NotFiniteError
 from pellucid.inputs.graph import Graph
@@ -23,10 +23,11 @@ from pellucid.methods.targets import Resolved
 from pellucid.models.graph_arguments import arguments_of
 from pellucid.models.model import Model
 
-ARCS = 30_000
-"""Most arcs of the blocks that are explained at once: what fits into a processor's cache is fastest."""
-TARGETS = 256
+ARCS = 60_000
+"""Most arcs of the blocks that are explained at once: fewer, and calls cost more than work."""
+TARGETS = 512
 """Most blocks that are explained at once."""
+_PARTS = ("nodes", "edges", "features", "edge_types", "edge_features")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,6 +38,15 @@ class _Subject:
     place: int
     offset: int
     first_edge: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Wanted:
+    """One target of one graph."""
+
+    subject: _Subject
+    target: Resolved
+    aim: Aim
 
 
 def explain_graphs(
@@ -71,15 +81,53 @@ def explain_graphs(
     for batch in batches:
         whole = whole_pass(model.module, arguments if len(batch) == len(graphs) else arguments_of(model.module, batch))
         _check_finite(whole)
-        wanted = [_wanted(model, whole, each, targets) for each in _subjects(batch)]
+        whole = settled(whole)
+        subjects = list(_subjects(batch))
+        wanted = [[_Wanted(each, *one) for one in _wanted(model, whole, each, targets)] for each in subjects]
         total += sum(map(len, wanted)) * len(methods) * (len(batches) if made == 0 and len(batches) > 1 else 1)
-        for subject, mine in zip(_subjects(batch), wanted, strict=True):
-            for method in methods:
-                for explanation in _by(method, model, whole, subject, mine, digest, seed=seed, most=batch_size):
-                    made += 1
-                    if progress is not None:
-                        progress(made, max(total, made))
-                    yield explanation
+        for group in _together(wanted, most=batch_size):
+            for explanation in _explained(methods, model, whole, group, digest, seed=seed, most=batch_size):
+                made += 1
+                if progress is not None:
+                    progress(made, max(total, made))
+                yield explanation
+
+
+def _together(wanted: Sequence[list[_Wanted]], *, most: int) -> Iterator[list[list[_Wanted]]]:
+    """Graphs that are explained in the same passes: alike, and with no more targets in all than fit."""
+    group: list[list[_Wanted]] = []
+    for mine in wanted:
+        if group and (sum(map(len, group)) + len(mine) > most or _types(group[0]) != _types(mine)):
+            yield group
+            group = []
+        group.append(mine)
+    if group:
+        yield group
+
+
+def _types(mine: Sequence[_Wanted]) -> object:
+    graph = mine[0].subject.graph
+    return graph.edge_types is None, graph.edge_type_names
+
+
+def _explained(
+    methods: Sequence[GraphMethod],
+    model: Model,
+    whole: WholePass,
+    group: Sequence[list[_Wanted]],
+    digest: str,
+    *,
+    seed: int,
+    most: int,
+) -> Iterator[Explanation]:
+    """Some graphs by all methods, in order: graph by graph, method by method."""
+    flat = list(itertools.chain.from_iterable(group))
+    streams = [_by(method, model, whole, flat, digest, seed=seed, most=most) for method in methods]
+    if len(group) > 1:
+        streams = [iter(list(stream)) for stream in streams]
+    for mine in group:
+        for stream in streams:
+            yield from itertools.islice(stream, len(mine))
 
 
 def _meant(model: Model) -> set[str]:
@@ -137,33 +185,30 @@ def _by(
     method: GraphMethod,
     model: Model,
     whole: WholePass,
-    subject: _Subject,
-    wanted: Sequence[tuple[Resolved, Aim]],
+    wanted: Sequence[_Wanted],
     digest: str,
     *,
     seed: int,
     most: int,
 ) -> Iterator[Explanation]:
-    """What one method says about the targets of one graph, as many at once as fit."""
-    graph = subject.graph
-    types = None if graph.edge_types is None else torch.zeros(subject.first_edge + graph.num_edges, dtype=torch.long)
-    if types is not None and graph.edge_types is not None:
-        types[subject.first_edge :] = torch.from_numpy(graph.edge_types.copy())
+    """What one method says about targets, as many at once as fit."""
+    names = wanted[0].subject.graph.edge_type_names
+    types = _edge_types([each.subject for each in wanted])
     size = 1 if whole.alone else most
     start = 0
     while start < len(wanted):
         piece = list(wanted[start : start + size])
         started = time.perf_counter()
-        aims = [aim for _, aim in piece]
+        aims = [each.aim for each in piece]
         blocks = Blocks(
             whole,
             aims,
             edge_types=types,
-            types=len(graph.edge_type_names or ()),
+            types=len(names or ()),
             further=getattr(method, "further", 0),
         )
-        arcs = np.bincount(blocks.union.block[blocks.union.arcs[1]], minlength=blocks.count)
-        fitting = next(chunks(arcs, most=ARCS))[1]
+        costs = costs_of(blocks, arcs=ARCS, dense=getattr(method, "needs_features", True))
+        fitting = next(chunks(costs, most=ARCS))[1]
         if fitting < len(piece):  # hubs: fewer at once
             size = fitting
             continue
@@ -175,32 +220,45 @@ def _by(
         cost = Cost(
             forwards=blocks.run.forwards, backwards=blocks.run.backwards, seconds=seconds, device=str(logits.device)
         )
-        yield from _finished(method, model, whole, subject, blocks, parts, piece, logits, digest, cost=cost, seed=seed)
+        yield from _finished(method, model, whole, blocks, parts, piece, logits, digest, cost=cost, seed=seed)
         start += len(piece)
+
+
+def _edge_types(subjects: Sequence[_Subject]) -> Tensor | None:
+    """The type of each edge of a batch, as far as these graphs have it; None where edges have none."""
+    if subjects[0].graph.edge_types is None:
+        return None
+    last = subjects[-1]
+    types = torch.zeros(last.first_edge + last.graph.num_edges, dtype=torch.long)
+    for each in {subject.place: subject for subject in subjects}.values():
+        assert each.graph.edge_types is not None
+        mine = torch.from_numpy(each.graph.edge_types.copy())
+        types[each.first_edge : each.first_edge + len(mine)] = mine
+    return types
 
 
 def _finished(
     method: GraphMethod,
     model: Model,
     whole: WholePass,
-    subject: _Subject,
     blocks: Blocks,
     parts: GraphParts,
-    piece: Sequence[tuple[Resolved, Aim]],
+    piece: Sequence[_Wanted],
     logits: Tensor,
     digest: str,
     *,
     cost: Cost,
     seed: int,
 ) -> Iterator[Explanation]:
-    graph, scores = subject.graph, blocks.score(logits).tolist()
+    scores = blocks.score(logits).tolist()
     nodes = _ranges(blocks.union.block, blocks.count)
     edges = _ranges(blocks.block_of_edge.cpu().numpy(), blocks.count)
-    arrays = {name: _array(getattr(parts, name)) for name in ("nodes", "edges", "features", "edge_types")}
+    arrays = {name: _array(getattr(parts, name)) for name in _PARTS}
     checks = {name: _array(values) for name, values in parts.checks.items()}
     plain = _array(logits)
     assert plain is not None
-    for number, (target, _) in enumerate(piece):
+    for number, each in enumerate(piece):
+        subject, graph = each.subject, each.subject.graph
         mine = {"nodes": nodes[number], "edges": edges[number]}
         found = []
         for name, values in arrays.items():
@@ -210,7 +268,7 @@ def _finished(
         yield Explanation(
             method=name_of(method),
             settings=settings_of(method),
-            target=target,
+            target=each.target,
             score=scores[number],
             logits=plain[number],
             looked_through=whole.answer.looked_through,

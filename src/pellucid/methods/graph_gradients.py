@@ -29,7 +29,7 @@ class GraphSaliency:
 
     def attribute(self, blocks: Blocks, *, seed: int) -> GraphParts:
         """The slopes."""
-        nodes, edges = _slopes(blocks, blocks.features, blocks.features.new_ones(blocks.edges))
+        nodes, edges = _slopes(blocks, blocks.features, blocks.ones(blocks.edges))
         return GraphParts(nodes=nodes, edges=edges)
 
 
@@ -47,7 +47,7 @@ class GraphInputXGradient:
 
     def attribute(self, blocks: Blocks, *, seed: int) -> GraphParts:
         """Slopes times values."""
-        nodes, edges = _slopes(blocks, blocks.features, blocks.features.new_ones(blocks.edges))
+        nodes, edges = _slopes(blocks, blocks.features, blocks.ones(blocks.edges))
         return GraphParts(nodes=nodes * blocks.features, edges=edges)
 
 
@@ -82,7 +82,7 @@ class GraphIntegratedGradients:
         """The integrals along both paths, with their gaps."""
         points, weights = np.polynomial.legendre.leggauss(self.steps)
         points, weights = (points + 1) / 2, weights / 2
-        features, ones = blocks.features, blocks.features.new_ones(blocks.edges)
+        features, ones = blocks.features, blocks.ones(blocks.edges)
         nodes, edges = torch.zeros_like(features), torch.zeros_like(ones)
         for point, weight in zip(points.tolist(), weights.tolist(), strict=True):
             if self.of != "edges":
@@ -109,7 +109,8 @@ class GraphIntegratedGradients:
 class GraphGradCAM:
     """Which nodes' vectors speak for the class: each channel weighted by its mean slope over the nodes of the block.
 
-    Evidence against the class is cut at 0. Nothing is rescaled.
+    Evidence against the class is cut at 0. Nothing is rescaled. A node too far away for its vector at this site to
+    reach the target has the value 0.
 
     Attributes:
         site: The site whose values are read, one row for each node; `last` is the last one before the logits or the
@@ -130,9 +131,11 @@ class GraphGradCAM:
         means = slopes.new_zeros(blocks.count, slopes.shape[1]).index_add(0, blocks.block_of_node, slopes)
         means = means / sizes[:, None]
         found = (means[blocks.block_of_node] * values.detach()).sum(1)
-        shown = found.relu()
+        # Further out the cut ends too early for this layer: the vectors there are not those of the whole graph, and no
+        # message can bring them to the target.
+        near = blocks.union.hops <= blocks.whole.depth - blocks.whole.reach.get(name, 0)
+        shown = found.relu() * torch.from_numpy(near).to(found.device)
         empty = blocks.sum_per_block(shown, blocks.block_of_node) == 0
-        told = ("no positive evidence: no node speaks for the class here",)
         told = ("no positive evidence: no node speaks for the class here",)
         notes = dict.fromkeys(empty.nonzero().flatten().tolist(), told)
         return GraphParts(nodes=shown, notes=notes)

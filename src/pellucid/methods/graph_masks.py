@@ -36,6 +36,7 @@ class GNNExplainer:
         nodes: What else gets one: `none`; `node`: one value a node; `feature`: one a feature, the same for all nodes;
             `node-feature`: one for each value.
         edge_types: Whether each edge type gets one, which multiplies that of its edges.
+        edge_features: Whether each edge feature gets one, the same for all edges; for models that take edge features.
         tie: Whether the two directions of an undirected edge share one value. Without, the value of an edge is the mean
             of both.
         edge_size: Weight of the sum of the edge mask.
@@ -55,6 +56,7 @@ class GNNExplainer:
     edges: bool = True
     nodes: str = "none"
     edge_types: bool = False
+    edge_features: bool = False
     tie: bool = True
     edge_size: float = 0.005
     edge_entropy: float = 1.0
@@ -73,13 +75,21 @@ class GNNExplainer:
         for name, words in _WORDS.items():
             if getattr(self, name) not in words:
                 raise SettingError(name, given=getattr(self, name), expected=" or ".join(words))
-        if not (self.edges or self.edge_types or self.nodes != "none"):
-            raise SettingError("edges", given=False, expected="at least one mask: edges, edge_types or nodes")
+        if not (self.edges or self.edge_types or self.edge_features or self.nodes != "none"):
+            expected = "at least one mask: edges, nodes, edge_types or edge_features"
+            raise SettingError("edges", given=False, expected=expected)
+
+    @property
+    def needs_features(self) -> bool:
+        """Only a mask over features does."""
+        return self.nodes != "none"
 
     def attribute(self, blocks: Blocks, *, seed: int) -> GraphParts:
         """The masks of every block, learnt at once; what is outside a mask's reach has a slope of 0 and stays."""
         if self.edge_types and blocks.edge_types is None:
             raise MethodError("edge_types=true needs a graph whose edges have types; this one has none.")
+        if self.edge_features and blocks.run.attributes is None:
+            raise MethodError("edge_features=true needs a graph whose edges have features or types; this one has none.")
         with torch.no_grad():
             plain = blocks.logits()
         runs = [self._learnt(blocks, plain, seed=seed + run, first=run == 0) for run in range(self.restarts)]
@@ -95,6 +105,7 @@ class GNNExplainer:
             features=nodes if self.nodes == "feature" else None,
             edges=per_edge,
             edge_types=mean.get("edge_types"),
+            edge_features=mean.get("edge_features"),
             checks=checks,
         )
 
@@ -102,7 +113,7 @@ class GNNExplainer:
         masks = self._started(blocks, seed=seed, random=self.start == "random" or not first)
         for mask in masks.values():
             mask.requires_grad_(True)
-        optimiser = torch.optim.Adam(masks.values(), lr=self.lr)
+        steps = [_Adam(mask, lr=self.lr) for mask in masks.values()]
         reached: dict[str, Tensor] = {}
         for _ in range(self.epochs):
             logits = self._masked(blocks, masks)
@@ -110,31 +121,33 @@ class GNNExplainer:
             for name in reached:
                 loss = loss + self._regular(blocks, name, masks[name], reached[name])
             slopes = blocks.slopes(loss, list(masks.values()))
-            for mask, slope in zip(masks.values(), slopes, strict=True):
-                mask.grad = slope
             if not reached:
                 reached = {name: slope != 0 for name, slope in zip(masks, slopes, strict=True)}
-            optimiser.step()
+            for step, slope in zip(steps, slopes, strict=True):
+                step(slope)
         return {name: self._finished(blocks, name, mask, reached[name]) for name, mask in masks.items()}
 
     def _started(self, blocks: Blocks, *, seed: int, random: bool) -> dict[str, Tensor]:
-        whole, x = blocks.whole.arguments, blocks.features
+        whole, like = blocks.whole.arguments, blocks.whole.answer.logits
+        nodes, features = len(blocks.union.node), whole.x.shape[1]
         generator = torch.Generator().manual_seed(seed)
         shapes: dict[str, tuple[int, ...]] = {}
         if self.nodes != "none":
-            rows = blocks.count if self.nodes == "feature" else len(x)
-            shapes["nodes"] = (rows, 1 if self.nodes == "node" else x.shape[1])
+            rows = blocks.count if self.nodes == "feature" else nodes
+            shapes["nodes"] = (rows, 1 if self.nodes == "node" else features)
         if self.edges:
             shapes["edges"] = (blocks.edges if self.tie else len(blocks.edge_of_arc),)
         if self.edge_types:
             shapes["edge_types"] = (blocks.count, blocks.types)
+        if self.edge_features and blocks.run.attributes is not None:
+            shapes["edge_features"] = (blocks.count, blocks.run.attributes.shape[1])
         if not random:
-            return {name: x.new_zeros(shape) for name, shape in shapes.items()}
+            return {name: like.new_zeros(shape) for name, shape in shapes.items()}
         # Drawn for the whole graph and sliced, as PyG does: a target gets the same start, whoever its neighbours are.
         drawn: dict[str, Tensor] = {}
         node = torch.from_numpy(blocks.union.node)
         if self.nodes == "feature":
-            drawn["nodes"] = (torch.randn(1, x.shape[1], generator=generator) * 0.1).expand(blocks.count, -1)
+            drawn["nodes"] = (torch.randn(1, features, generator=generator) * 0.1).expand(blocks.count, -1)
         elif self.nodes != "none":
             drawn["nodes"] = (torch.randn(whole.nodes, shapes["nodes"][1], generator=generator) * 0.1)[node]
         if self.edges:
@@ -143,15 +156,14 @@ class GNNExplainer:
             # The first arc of an edge is the edge itself.
             chosen = torch.from_numpy(blocks.edge) if self.tie else torch.from_numpy(blocks.union.arc)
             drawn["edges"] = arcs[_first_arc(whole.edge_of.cpu())[chosen] if self.tie else chosen]
-        if self.edge_types:
-            drawn["edge_types"] = (torch.randn(1, blocks.types, generator=generator) * 0.1).expand(blocks.count, -1)
-        return {name: value.to(x).clone() for name, value in drawn.items()}
+        for name in ("edge_types", "edge_features"):
+            if name in shapes:
+                drawn[name] = (torch.randn(1, shapes[name][1], generator=generator) * 0.1).expand(blocks.count, -1)
+        return {name: value.to(like).clone() for name, value in drawn.items()}
 
     def _masked(self, blocks: Blocks, masks: dict[str, Tensor]) -> Tensor:
-        features = arcs = None
-        if "nodes" in masks:
-            shown = masks["nodes"].sigmoid()
-            features = blocks.features * (shown[blocks.block_of_node] if self.nodes == "feature" else shown)
+        arcs = None
+        scale = masks["nodes"].sigmoid() if "nodes" in masks else None
         if "edges" in masks:
             arcs = masks["edges"].sigmoid()
             arcs = arcs[blocks.edge_of_arc] if self.tie else arcs
@@ -159,7 +171,13 @@ class GNNExplainer:
             assert blocks.edge_types is not None
             by_edge = masks["edge_types"].sigmoid()[blocks.block_of_edge, blocks.edge_types][blocks.edge_of_arc]
             arcs = by_edge if arcs is None else arcs * by_edge
-        return blocks.logits(features=features, arcs=arcs)
+        attributes = blocks.run.attributes
+        if "edge_features" in masks and attributes is not None:
+            shown = masks["edge_features"].sigmoid()[blocks.block_of_edge[blocks.edge_of_arc]]
+            attributes = attributes * shown
+        else:
+            attributes = None
+        return blocks.logits(scale=scale, arcs=arcs, attributes=attributes)
 
     @staticmethod
     def _misses(blocks: Blocks, logits: Tensor, plain: Tensor) -> Tensor:
@@ -201,6 +219,26 @@ class GNNExplainer:
             total = shown.new_zeros(blocks.edges).index_add(0, blocks.edge_of_arc, shown)
             return total / shown.new_zeros(blocks.edges).index_add(0, blocks.edge_of_arc, torch.ones_like(shown))
         return shown
+
+
+class _Adam:
+    """Adam for one tensor, step by step as `torch.optim.Adam`, whose import takes two seconds.
+
+    Reference:
+        Kingma & Ba, Adam: A Method for Stochastic Optimization, ICLR 2015, algorithm 1.
+    """
+
+    def __init__(self, mask: Tensor, *, lr: float) -> None:
+        self._mask, self._lr, self._count = mask, lr, 0
+        self._mean, self._square = torch.zeros_like(mask), torch.zeros_like(mask)
+
+    @torch.no_grad()
+    def __call__(self, slope: Tensor) -> None:
+        self._count += 1
+        self._mean.lerp_(slope, 0.1)
+        self._square.mul_(0.999).addcmul_(slope, slope, value=0.001)
+        root = (self._square.sqrt() / math.sqrt(1 - 0.999**self._count)).add_(1e-8)
+        self._mask.addcdiv_(self._mean, root, value=-self._lr / (1 - 0.9**self._count))
 
 
 def _first_arc(edge_of: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pellucid.capture.graph_asks import Aim, Blocks, GraphParts, chunks, union_of
+from pellucid.capture.graph_asks import Blocks, GraphParts, chunks, costs_of
 from pellucid.capture.graph_engine import Deleted, without
 from pellucid.capture.unions import Union
 from pellucid.errors import SettingError
@@ -29,6 +29,10 @@ class GraphOcclusion:
             its place and loses only those.
         removal: `delete` takes it out of the graph, and the model computes degrees and means anew; `silence` sets its
             messages and features to 0 and leaves degrees and means as they were. The two are different questions.
+
+    Reference:
+        Zeiler & Fergus, Visualizing and Understanding Convolutional Networks, ECCV 2014, section 4.2, with nodes and
+        edges in the place of windows.
     """
 
     of: str = "both"
@@ -38,6 +42,11 @@ class GraphOcclusion:
         for name, words in (("of", get_args(Of)), ("removal", get_args(Removal))):
             if getattr(self, name) not in words:
                 raise SettingError(name, given=getattr(self, name), expected=" or ".join(map(repr, words)))
+
+    @property
+    def needs_features(self) -> bool:
+        """Nodes that go only have their rows left out."""
+        return False
 
     @property
     def further(self) -> int:
@@ -59,38 +68,40 @@ class GraphOcclusion:
 
     def _after(self, blocks: Blocks, owner: Tensor, *, of: Of) -> Tensor:
         """The score of its block without each node, or without each edge."""
-        found = [torch.zeros(0, dtype=blocks.features.dtype, device=owner.device)]
-        arcs_of = np.bincount(blocks.union.block[blocks.union.arcs[1]], minlength=blocks.count)
+        found = [blocks.ones(0)]
+        costs = costs_of(blocks, arcs=ARCS, dense=self.needs_features)
         first = np.searchsorted(owner.cpu().numpy(), np.arange(blocks.count))
-        for start, stop in chunks(arcs_of[owner.cpu().numpy()], most=1 if blocks.whole.alone else ARCS):
+        for start, stop in chunks(costs[owner.cpu().numpy()], most=1 if blocks.whole.alone else ARCS):
             mine = owner[start:stop].tolist()
             inside = torch.arange(start, stop) - torch.from_numpy(first)[mine]
-            run = self._deleted if self.removal == "delete" else self._silenced
-            found.append(run(blocks, mine, inside.to(owner.device), of))
+            if self.removal == "delete":
+                found.append(
+                    self._deleted(blocks, blocks.union.repeated(np.array(mine)), mine, inside.to(owner.device), of)
+                )
+            else:
+                found.append(self._silenced(blocks, mine, inside.to(owner.device), of))
         return torch.cat(found)
 
     @staticmethod
     def _silenced(blocks: Blocks, mine: list[int], inside: Tensor, of: Of) -> Tensor:
         with blocks.copies(mine) as copies:
             if of == "edges":
-                mask = copies.features.new_ones(copies.edges)
+                mask = copies.ones(copies.edges)
                 mask[_firsts(copies.block_of_edge, len(mine)) + inside] = 0
                 return copies.score(copies.logits(edges=mask))
-            gone = torch.zeros(len(copies.features), dtype=torch.bool, device=inside.device)
+            gone = torch.zeros(len(copies.union.node), dtype=torch.bool, device=inside.device)
             gone[_firsts(copies.block_of_node, len(mine)) + inside] = True
             arcs = torch.from_numpy(copies.union.arcs).to(gone.device)
-            kept = (~(gone[arcs[0]] | gone[arcs[1]])).to(copies.features.dtype)
-            return copies.score(copies.logits(features=copies.features * ~gone[:, None], arcs=kept))
+            kept = (~(gone[arcs[0]] | gone[arcs[1]])).to(copies.dtype)
+            return copies.score(copies.logits(scale=_factors(gone, copies.dtype), arcs=kept))
 
     @staticmethod
-    def _deleted(blocks: Blocks, mine: list[int], inside: Tensor, of: Of) -> Tensor:
-        aims: list[Aim] = [blocks.aims[block] for block in mine]
-        union = union_of(blocks.whole, aims, further=1)
+    def _deleted(blocks: Blocks, union: Union, mine: list[int], inside: Tensor, of: Of) -> Tensor:
         device = inside.device
         arcs = torch.from_numpy(union.arcs).to(device)
         gone = torch.zeros(len(union.node), dtype=torch.bool, device=device)
         cut = torch.zeros(arcs.shape[1], dtype=torch.bool, device=device)
-        features = None
+        bare = torch.zeros_like(gone)
         if of == "edges":
             wanted = blocks.edge[(_firsts(blocks.block_of_edge, blocks.count)[mine] + inside).cpu().numpy()]
             edge_of = blocks.whole.arguments.edge_of.cpu().numpy()[union.arc]
@@ -99,33 +110,28 @@ class GraphOcclusion:
             nodes = blocks.union.node[(_firsts(blocks.block_of_node, blocks.count)[mine] + inside).cpu().numpy()]
             there = torch.from_numpy(union.node == nodes[union.block]).to(device)
             aimed = torch.zeros_like(gone)
-            if aims[0].nodes:
+            if blocks.aims[0].nodes:
                 aimed[torch.from_numpy(union.target).to(device).flatten()] = True
             gone = there & ~aimed
             bare = there & aimed
             cut = bare[arcs[0]] | bare[arcs[1]]
-            if bool(bare.any()):
-                features = _features(blocks, union) * ~bare[:, None]
-            gone, features = _without_empty_graphs(gone, features, union, blocks)
-        logits = without(blocks.whole, union, Deleted(nodes=gone, arcs=cut), features=features)
-        return (logits * torch.stack([aim.weights for aim in aims]).to(logits)).sum(1)
+            last = _last_of_graphs(gone, union)
+            gone, bare = gone & ~last, bare | last
+        scale = _factors(bare, blocks.dtype) if bool(bare.any()) else None
+        logits = without(blocks.whole, union, Deleted(nodes=gone, arcs=cut), scale=scale)
+        return (logits * blocks.weights[mine].to(logits)).sum(1)
 
 
-def _features(blocks: Blocks, union: Union) -> Tensor:
-    x = blocks.whole.arguments.x.index_select(0, torch.from_numpy(union.node).to(blocks.features.device))
-    return x.to_dense() if x.is_sparse else x
+def _factors(gone: Tensor, dtype: torch.dtype) -> Tensor:
+    """0 for nodes that are gone, else 1, (nodes, 1)."""
+    return (~gone).to(dtype)[:, None]
 
 
-def _without_empty_graphs(
-    gone: Tensor, features: Tensor | None, union: Union, blocks: Blocks
-) -> tuple[Tensor, Tensor | None]:
-    """A graph of one node would vanish with it; there the node stays and loses its features."""
+def _last_of_graphs(gone: Tensor, union: Union) -> Tensor:
+    """The nodes with which a whole graph would vanish; there they stay and lose their features."""
     block = torch.from_numpy(union.block).to(gone.device)
     left = torch.zeros(union.blocks, dtype=torch.long, device=gone.device).index_add(0, block, (~gone).long())
-    last = gone & (left[block] == 0)
-    if not bool(last.any()):
-        return gone, features
-    return gone & ~last, (_features(blocks, union) if features is None else features) * ~last[:, None]
+    return gone & (left[block] == 0)
 
 
 def _firsts(block: Tensor, blocks: int) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pellucid.capture.asks import Facts
 from pellucid.capture.graph_asks import Aim
-from pellucid.capture.graph_engine import Rows, WholePass
+from pellucid.capture.graph_engine import RowsOf, WholePass
 from pellucid.errors import TargetError, did_you_mean
 from pellucid.inputs.graph import Graph
 from pellucid.methods.targets import Resolved, check, resolve
@@ -37,7 +37,7 @@ def check_graph_target(target: str) -> None:
     _split(target)
 
 
-def aims_of(target: str, graph: Graph, rows: Rows) -> list[tuple[int, ...]]:
+def aims_of(target: str, graph: Graph, rows: RowsOf) -> list[tuple[int, ...]]:
     """What a target is about in one graph: nodes, ends of edges, or nothing for the graph itself.
 
     Raises:

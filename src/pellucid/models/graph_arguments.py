@@ -1,8 +1,9 @@
 """What a graph model takes: which of its arguments mean what, and a graph as those arguments."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -212,9 +213,14 @@ def _features(module: nn.Module, graphs: Sequence[Graph], dtype: torch.dtype) ->
 
 
 def _parameters(module: nn.Module) -> Mapping[str, inspect.Parameter]:
+    return _of_function(getattr(module.forward, "__func__", module.forward))
+
+
+@lru_cache(maxsize=256)
+def _of_function(forward: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    found = inspect.signature(module.forward).parameters
-    return {name: parameter for name, parameter in found.items() if parameter.kind in plain}
+    found = inspect.signature(forward).parameters
+    return {name: each for name, each in found.items() if each.kind in plain and name != "self"}
 
 
 def _is_required(module: nn.Module, name: str) -> bool:

@@ -76,8 +76,8 @@ def network_of(state: Mapping[str, Tensor], metadata: Mapping[str, str], *, file
     ]
     if strangers:
         raise CheckpointError(
-            f"{file} does not fit its own settings: {len(strangers)} of {len(expected)} tensors are missing, unknown or "
-            f"of another shape ({', '.join(strangers[:3])}); train the model again."
+            f"{file} does not fit its own settings: {len(strangers)} of {len(expected)} tensors are missing, unknown "
+            f"or of another shape ({', '.join(strangers[:3])}); train the model again."
         )
     network.load_state_dict(dict(state), assign=True)
     for parameter in network.parameters():
@@ -93,6 +93,7 @@ def architecture_of(read: Weights, path: Path) -> Architecture:
     """
     network, record = network_of(read.state, read.metadata, file=read.file)
     card = _card_beside(path) or {"architecture": {"class": "GCN", **network.settings}, **record}
+    card = {**card, "preparation": record.get("preparation")}  # what the weights say, not the file beside them
     names = record.get("class_names")
     notes: tuple[str, ...] = read.notes
     if record.get("preparation"):
@@ -109,11 +110,8 @@ def architecture_of(read: Weights, path: Path) -> Architecture:
 
 
 def note_on_preparation(preparation: str) -> str:
-    """One sentence for whoever is about to give the network a graph."""
-    return (
-        f"it was trained on graphs with features that are {preparation!r}: make yours so with "
-        f"pellucid.inputs.graph_features.prepared(graph, {preparation!r})"
-    )
+    """One sentence on what happens to the graphs that the network is given."""
+    return f"it was trained on graphs with features that are {preparation!r}, and every graph it is given is made so"
 
 
 def weights_beside(card: Path) -> Path:
@@ -125,7 +123,7 @@ def weights_beside(card: Path) -> Path:
     found = _read_card(card)
     if found is None:
         what = "is no model card" if card.is_file() else "is missing"
-        raise CheckpointError(f"{card.name} {what}, expected the .json that lies beside weights; name the .safetensors.")
+        raise CheckpointError(f"{card.name} {what}, expected the .json beside weights; name the .safetensors.")
     weights = card.with_suffix(".safetensors")
     if not weights.is_file():
         raise CheckpointError(f"{weights.name} is missing beside its model card {card.name}; put it there.")

@@ -95,7 +95,13 @@ class GraphConvolution(nn.Module):
         self.normalise = Normalise(normalisation, self_loops=self_loops)
         self.linear = nn.Linear(in_features, out_features, bias=False)
         self.bias = nn.Parameter(torch.zeros(out_features)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Begin anew: W as Glorot & Bengio draw it, b at 0."""
         nn.init.xavier_uniform_(self.linear.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor, edge_index: Arcs, edge_weight: Weights | None = None) -> Tensor:
         """Node features (nodes, in_features), dense or sparse, to (nodes, out_features)."""
@@ -120,11 +126,17 @@ class GINConvolution(nn.Module):
         super().__init__()
         self.normalise = Normalise("none", self_loops=False)
         self.mlp = mlp
+        self._first_eps = float(eps)
         self.eps: Tensor
         if train_eps:
             self.eps = nn.Parameter(torch.tensor(float(eps)))
         else:
             self.register_buffer("eps", torch.tensor(float(eps)))
+
+    def reset_parameters(self) -> None:
+        """Begin anew with an ε that is learnt; the perceptron's layers begin by themselves."""
+        if isinstance(self.eps, nn.Parameter):
+            nn.init.constant_(self.eps, self._first_eps)
 
     def forward(self, x: Tensor, edge_index: Arcs, edge_weight: Weights | None = None) -> Tensor:
         """Node features (nodes, in_features) to (nodes, out_features)."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pellucid.errors import InputError
 from pellucid.inputs.image import Image
+from pellucid.models.gcn import GCN
 from pellucid.models.preprocessing import Preprocessing
 
 
@@ -67,10 +68,12 @@ class Model:
             float32, (batch, 3, height, width), on the model's device.
 
         Raises:
-            InputError: There is no picture, or they do not come out at one size.
+            InputError: There is no picture, they do not come out at one size, or the model is one of graphs.
         """
         if not images:
             raise InputError("no picture was given, expected one or more.")
+        if isinstance(self.module, GCN):
+            raise InputError(f"{self.name} looks at graphs, and a picture was given; give it a graph.")
         prepared = [self.preprocessing.prepare(image) for image in images]
         first = prepared[0].shape
         for image, array in zip(images, prepared, strict=True):

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid import archive
+from pellucid.capture.batches import as_graph
 from pellucid.capture.graph_trace import GraphTrace, trace_graph
 from pellucid.errors import CapacityError, MethodError, PellucidError, SettingError, SiteError
 from pellucid.inputs.graph import Graph
@@ -129,6 +130,7 @@ def make_graph_bundle(
     """
     if methods is not None and (isinstance(methods, str) or not methods):
         raise SettingError("methods", given=methods, expected="a list with at least one method", hint=f"e.g. {METHODS}")
+    graph = as_graph(model, graph)
     steps = len(METHODS if methods is None else methods) + 1
     explanations, left_out = _explained(
         model, graph, methods, target, seed, done=lambda step: progress(step, steps) if progress else None

@@ -65,7 +65,7 @@ def report(
         if probe is not None:
             raise SettingError("probe", given=str(probe), expected="nothing, since this model takes graphs")
         graphs = make_graph_bundle(
-            known, as_graph(input), methods=methods, target=target, seed=seed, remark=remark, progress=progress
+            known, as_graph(known, input), methods=methods, target=target, seed=seed, remark=remark, progress=progress
         )
         return write_page(graphs, path, lang=lang)
     image = input if isinstance(input, Image) else read_picture(input)

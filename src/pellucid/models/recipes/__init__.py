@@ -1,5 +1,6 @@
-"""How the bundled models were trained: drawings, training, truth, model card.
+"""How the small models are trained: data, training, what was measured, model card.
 
-Here belongs what makes the bundled weights and what measures them before they are shipped. Not here: loading them
-(`models.bundled`), and explaining or scoring anything for a user.
+Begin reading at `animals.py` for pictures and at `karate.py` for graphs. Here belongs what makes weights, bundled ones
+too, and what measures them before they are written. Not here: loading them (`models.bundled`, `models.graph_files`),
+and explaining or scoring anything for a user.
 """

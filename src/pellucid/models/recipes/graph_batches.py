@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pellucid.errors import InputError
 from pellucid.inputs.graph import Graph
+from pellucid.models.architecture import kept_random_state
 from pellucid.models.gcn import GCN
 from pellucid.models.graph_arguments import arguments_of
 
@@ -58,10 +59,11 @@ class GraphStock:
         bare = [number for number, graph in enumerate(graphs) if graph.featureless]
         if bare:
             raise InputError(
-                f"graph {bare[0]} has no features ({len(bare)} of {len(graphs)}), and nodes of different graphs would have "
-                "nothing in common; give a data set with node labels or attributes."
+                f"graph {bare[0]} has no features ({len(bare)} of {len(graphs)}), and nodes of different graphs would "
+                "have nothing in common; give a data set with node labels or attributes."
             )
-        given = arguments_of(GCN(graphs[0].num_features, 1), list(graphs))
+        with kept_random_state():
+            given = arguments_of(GCN(graphs[0].num_features, 1), list(graphs))
         sizes = torch.tensor([0, *(graph.num_nodes for graph in graphs)])
         arcs = torch.tensor([0, *(graph.arcs()[1].shape[0] for graph in graphs)])
         first_node = sizes.cumsum(0)

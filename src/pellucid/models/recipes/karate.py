@@ -47,7 +47,7 @@ def train_karate(out: Path, *, seed: int = 0, epochs: int = 200, progress: Progr
             "known_labels": known,
         },
         "training": asdict(settings),
-        "accuracy": {"test": fitted.accuracy["test"], "nodes": int(club.splits["test"].sum())},
+        "accuracy": fitted.accuracy,
         "limits_of_use": list(_LIMITS),
         "seconds": {"training": time.perf_counter() - started},
     }

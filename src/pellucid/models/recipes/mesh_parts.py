@@ -114,6 +114,7 @@ def train_mesh_parts(
             "training_seeds": [0, shapes - 1],
             "unseen_seeds": [UNSEEN_SEEDS, UNSEEN_SEEDS + unseen - 1],
             "training_vertices": sum(each.num_nodes for each in known),
+            "unseen_vertices": sum(each.num_nodes for each in tests),
         },
         "training": asdict(settings),
         "accuracy": measured,
@@ -176,7 +177,7 @@ def fit_parts(graphs: Sequence[Graph], settings: MeshTraining, *, progress: Prog
                 some = stock.batch(numbers)
                 loss = F.cross_entropy(network(some.x, some.edge_index), labels[some.nodes])
                 optimizer.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
                 step += 1
@@ -197,7 +198,6 @@ def part_accuracies(network: GCN, graphs: Sequence[Graph]) -> dict[str, Any]:
     kinds = np.repeat([each.name.split()[0] for each in graphs], [each.num_nodes for each in graphs])
     return {
         "vertices": float(right.mean()),
-        "shapes": len(graphs),
         "parts": {name: float(right[labels == k].mean()) for k, name in enumerate(PARTS) if (labels == k).any()},
         "kinds": {str(kind): float(right[kinds == kind].mean()) for kind in np.unique(kinds)},
         "commonest_part": float(np.bincount(labels).max() / len(labels)),

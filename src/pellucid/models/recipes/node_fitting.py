@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pellucid.errors import InputError, SettingError
 from pellucid.inputs.graph import Graph
+from pellucid.models.architecture import kept_random_state
 from pellucid.models.gcn import GCN
 from pellucid.models.graph_arguments import arguments_of
 from pellucid.models.recipes.fitting import repeatable
@@ -105,13 +106,14 @@ class NodeTask:
             InputError: It has no labels, or no split "train" with some; says what is missing.
         """
         if graph.labels is None or not (graph.labels >= 0).any():
-            raise InputError(f"{graph.name!r} has no labels of nodes, and training needs them; give a data set with labels.")
+            raise InputError(f"{graph.name!r} has no labels of nodes; give a data set that has.")
         known = graph.labels >= 0
         places = {name: torch.from_numpy(np.flatnonzero(mask & known)) for name, mask in graph.splits.items()}
         if not len(places.get("train", ())):
             raise InputError(f"{graph.name!r} has no split 'train' with labels, and training needs one; give splits.")
         classes = int(graph.labels.max()) + 1 if graph.class_names is None else len(graph.class_names)
-        given = arguments_of(GCN(graph.num_features, classes), [graph])
+        with kept_random_state():
+            given = arguments_of(GCN(graph.num_features, classes), [graph])
         return cls(
             graph=graph,
             x=given.x,
@@ -141,9 +143,7 @@ def fit_nodes(task: NodeTask, settings: NodeTraining, *, progress: Progress | No
             right = _logits(network, task).argmax(dim=1) == task.labels
     accuracy = {name: int(right[places].sum()) / len(places) for name, places in task.places.items() if len(places)}
     watched = settings.window > 0 and "val" in task.places
-    return NodeFit(
-        network=network, accuracy=accuracy, epochs=len(losses), losses=tuple(losses) if watched else ()
-    )
+    return NodeFit(network=network, accuracy=accuracy, epochs=len(losses), losses=tuple(losses) if watched else ())
 
 
 def spread(values: list[float]) -> dict[str, Any]:

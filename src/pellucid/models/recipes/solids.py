@@ -1,4 +1,4 @@
-"""Solids by their signed distance: boxes, cylinders, cones, ellipsoids, tori; negative inside. Points are (points, 3)."""
+"""Solids by their signed distance, negative inside: boxes, bars, cones, ellipsoids, rings. Points are (points, 3)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -74,7 +74,8 @@ def ellipsoid(centre: Place, half: Place) -> Distance:
     def distance(points: Floats) -> Floats:
         scaled = (points - middle) / extent
         length, slope = np.linalg.norm(scaled, axis=1), np.linalg.norm(scaled / extent, axis=1)
-        return np.divide(length * (length - 1), slope, out=np.full(len(points), -extent.min()), where=slope > 1e-9)
+        inmost = np.full(len(points), -extent.min())
+        return np.asarray(np.divide(length * (length - 1), slope, out=inmost, where=slope > 1e-9))
 
     return distance
 
