@@ -72,8 +72,8 @@ def draw_graph(
     """Draw a graph.
 
     A value is a colour, from 0 on (viridis) or around 0 (blue, white, red); an edge is wider the further its value is
-    from 0, and the weakest is still seen. Edges of a signed scale lie on white, also in a dark page, so that those near
-    0 recede. A dashed mark or a dotted line has no value: NaN. A group is a shape, and a colour too where nodes have no
+    from 0, and the weakest is still seen. What has a signed scale lies on white, also in a dark page, so that what is near
+    0 recedes. A dashed mark or a dotted line has no value: NaN. A group is a shape, and a colour too where nodes have no
     values. Arcs in both directions between two nodes are two curves.
 
     Args:
@@ -143,7 +143,7 @@ def draw_graph(
             text(label.words, x=label.x, y=label.y, size=INSIDE if label.inside else SIZE, fill=fill,
                  anchor=label.anchor, halo=not label.inside)
         )  # fmt: skip
-    if edge_scale is not None and edge_scale.kind == "signed":
+    if any(each is not None and each.kind == "signed" for each in (scale, edge_scale)):
         parts = on_white(parts, top=top, width=width, height=bottom - top)
     scales = [ScaleKey(scale=scale, what=wording.nodes if edge_scale else "", unit=unit)] if scale else []
     scales += [ScaleKey(scale=edge_scale, what=wording.edges, unit=edge_unit)] if edge_scale else []

@@ -14,6 +14,9 @@ from pellucid.pages.graph_pictures import draw_strongest, draw_values
 from pellucid.pages.notes import noted
 from pellucid.pages.words import Catalogue
 
+_TOP = 10
+"""Bars of a drawing."""
+
 
 def readout_section(bundle: GraphBundle, words: Catalogue) -> dict[str, Any] | None:
     """From the vectors of all nodes to the logits; None where there is no readout that is known."""
@@ -29,18 +32,18 @@ def readout_section(bundle: GraphBundle, words: Catalogue) -> dict[str, Any] | N
         others = found["others"]
         name = words.text("graph.others", count=found["more_rows"])
         rows.append(("rest", name, _cells(others["parts"], others["share"])))
-    rows.append(("sum", words.text(f"graph.readout.{found['kind']}"), [*numbers(found["pooled"]), ""]))
+    rows.append(("sum", words.text(f"graph.readout.{found['kind']}"), ["", *numbers(found["pooled"])]))
     towards = [*numbers(found["towards"]), *([""] * bool(found["more_channels"]))]
-    rows.append(("", words.text("graph.readout.weight"), [*towards, ""]))
+    rows.append(("", words.text("graph.readout.weight"), ["", *towards]))
     rows.append(
         (
             "",
             words.text("graph.readout.product"),
-            [*numbers(found["products"]), plain(found["score"] - found["bias"])],
+            [plain(found["score"] - found["bias"]), *numbers(found["products"])],
         )
     )
-    rows.append(("", words.text("graph.layers.bias"), [*([""] * len(channels)), plain(found["bias"])]))
-    rows.append(("sum", scored(bundle, words), [*([""] * len(channels)), plain(found["score"])]))
+    rows.append(("", words.text("graph.layers.bias"), [plain(found["bias"]), *([""] * len(channels))]))
+    rows.append(("sum", scored(bundle, words), [plain(found["score"]), *([""] * len(channels))]))
     best = found["rows"][0]
     claim = words.say(
         f"graph.readout.claim.{found['kind']}",
@@ -52,7 +55,7 @@ def readout_section(bundle: GraphBundle, words: Catalogue) -> dict[str, Any] | N
     )
     return {
         "claim": claim,
-        "table": Table(head=[words.text("graph.head.node"), *channels, words.text("graph.head.share")], rows=rows),
+        "table": Table(head=[words.text("graph.head.node"), words.text("graph.head.share"), *channels], rows=rows),
         "note": words.say("graph.readout.note"),
     }
 
@@ -78,22 +81,27 @@ def flow_section(bundle: GraphBundle, words: Catalogue) -> dict[str, Any] | None
                   score=number(found["score"], digits=4)),
         words.say("graph.flow.exact" if found["exact"] else "graph.flow.approximate"),
     ]  # fmt: skip
-    if half:
-        notes.insert(0, words.say("graph.flow.half", some=half, count=int(np.count_nonzero(shares))))
     subject = shown_subject(bundle)
     unit = words.text("graph.flow.unit", of=scored(bundle, words))
     names = [node_called(graph, node, words) for node in range(graph.num_nodes)]
     target = bundle.explanations[0].target.nodes
     rings = target or ((best,) if best in subject.nodes else ())
     drawn = draw_values(subject, words, nodes=shares[subject.nodes], target=rings, unit=unit)
-    ringed = "graph.flow.on" if target or drawn.views else "graph.flow.ringed"
+    title = [words.say("graph.flow.half", some=half, count=int(np.count_nonzero(shares)))] if half else []
+    if not target and not drawn.views:
+        title.append(words.say("graph.flow.ringed"))
+    largest = np.sort(np.abs(shares))[::-1][:_TOP]
+    top = np.lexsort((np.arange(len(shares)), -np.abs(shares)))[: max(1, int(np.count_nonzero(largest)))]
+    listed = words.say("graph.flow.top", count=len(top), sum=number(float(shares[top].sum()), sign=True))
     drawings = [
-        {"title": words.say(ringed), "drawing": drawn},
-        {"title": words.say("graph.flow.nodes"), "drawing": draw_strongest(shares, names, words, unit=unit)},
+        {"title": title, "drawing": drawn},
+        {"title": [listed], "drawing": draw_strongest(shares, names, words, unit=unit)},
     ]
     if not graph.featureless:
-        bars = draw_strongest(bundle.arrays["flow features"], features_called(graph, words), words, unit=unit)
-        drawings.append({"title": words.say("graph.flow.features"), "drawing": bars})
+        by_feature, called = bundle.arrays["flow features"], features_called(graph, words)
+        first = int(np.abs(by_feature).argmax())
+        said = words.say("graph.flow.features", name=called[first], share=number(by_feature[first], sign=True))
+        drawings.append({"title": [said], "drawing": draw_strongest(by_feature, called, words, unit=unit)})
     return {"claim": claim, "drawings": drawings, "notes": notes}
 
 
@@ -104,4 +112,5 @@ def _half(size: np.ndarray) -> int:
 
 
 def _cells(values: Sequence[float], share: float) -> list[str]:
-    return [*numbers(values), number(share, digits=DIGITS, sign=True)]
+    # The share is what the table is about, so it is seen first on a phone, too.
+    return [number(share, digits=DIGITS, sign=True), *numbers(values)]

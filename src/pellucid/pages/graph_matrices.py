@@ -62,20 +62,27 @@ def _figures(bundle: GraphBundle, words: Catalogue) -> list[dict[str, Any]]:
     groups = None if graph.labels is None else graph.labels
     about: dict[str, Any] = {"names": names, "columns": _short(names), "groups": groups, "wide": _HALF}
     about["group_names"] = graph.class_names
-    found: list[tuple[str, Shown]] = [("a", draw_numbers(graph.adjacency(), words, **about))]
+    neighbours = np.diff(scipy.sparse.csr_array(graph.adjacency().T).indptr)
+    most = int(neighbours.argmax())
+    said = words.say("graph.matrix.a", name=node_called(graph, most, words), most=int(neighbours[most]))
+    found: list[tuple[Sentence, Shown]] = [(said, draw_numbers(graph.adjacency(), words, **about))]
     if small:
-        found.append(("loops", draw_numbers(graph.adjacency(self_loops=True), words, **about)))
-        degrees = graph.degrees(self_loops=True)[:, None]
-        found.append(("degrees", draw_numbers(degrees, words, names=names, columns=["D"], wide=_HALF)))
+        with_loops, degrees = graph.adjacency(self_loops=True), graph.degrees(self_loops=True)
+        said = words.say("graph.matrix.loops", entries=with_loops.nnz, nodes=graph.num_nodes)
+        found.append((said, draw_numbers(with_loops, words, **about)))
+        said = words.say("graph.matrix.degrees", least=number(degrees.min()), most=number(degrees.max()))
+        found.append((said, draw_numbers(degrees[:, None], words, names=names, columns=["D"], wide=_HALF)))
     weights = messages(bundle)
     if weights is not None:
-        found.append(("messages", draw_numbers(weights, words, **about)))
+        said = words.say("graph.matrix.messages", most=number(float(weights.max())))
+        found.append((said, draw_numbers(weights, words, **about)))
     if not graph.featureless and graph.num_nodes * graph.num_features <= _MOST_CELLS:
         order = np.arange(graph.num_nodes) if small or groups is None else np.argsort(groups, kind="stable")
         columns = features_called(graph, words) if graph.feature_names else [str(i) for i in range(graph.num_features)]
-        features = graph.features[order]
-        found.append(("features", draw_numbers(features, words, names=names, columns=columns, wide=_HALF)))
-    return [{"title": words.say(f"graph.matrix.{name}"), "drawing": drawn} for name, drawn in found]
+        share = percent(bundle.record["facts"]["features"]["filled"])
+        said = words.say("graph.matrix.features", share=share, entries=graph.num_nodes * graph.num_features)
+        found.append((said, draw_numbers(graph.features[order], words, names=names, columns=columns, wide=_HALF)))
+    return [{"title": title, "drawing": drawn} for title, drawn in found]
 
 
 def row_by_row(graph: Graph, node: int, weights: scipy.sparse.csr_array | None, words: Catalogue) -> list[Sentence]:

@@ -49,7 +49,7 @@ def _row(explanation: Explanation, bundle: GraphBundle, words: Catalogue) -> dic
             subject, words, nodes=nodes, edges=edges, target=asked or rings, unit=units["nodes"],
             edge_unit=units["edges"],
         )  # fmt: skip
-        if rings and not asked and not drawn.views:
+        if rings and not asked and not isinstance(bundle.graph.body, Mesh):
             title.append(words.say("graph.why.ring" if nodes is not None else "graph.why.rings"))
         drawings.append({"title": title, "drawing": drawn})
     if edges is not None and isinstance(bundle.graph.body, Mesh):
