@@ -72,9 +72,9 @@ def draw_graph(
     """Draw a graph.
 
     A value is a colour, from 0 on (viridis) or around 0 (blue, white, red); an edge is wider the further its value is
-    from 0, and the weakest is still seen. What has a signed scale lies on white, also in a dark page, so that what is near
-    0 recedes. A dashed mark or a dotted line has no value: NaN. A group is a shape, and a colour too where nodes have no
-    values. Arcs in both directions between two nodes are two curves.
+    from 0, and the weakest is still seen. What has a signed scale lies on white, also in a dark page, so that what is
+    near 0 recedes. A dashed mark or a dotted line has no value: NaN. A group is a shape, and a colour too where nodes
+    have no values. Arcs in both directions between two nodes are two curves.
 
     Args:
         positions: (nodes, 2), where the nodes are; y points up. `layout` makes them.
