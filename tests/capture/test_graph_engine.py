@@ -9,8 +9,9 @@ from torch import nn
 
 import graph_models as samples
 from pellucid.capture import passes
-from pellucid.capture.graph_asks import Aim, Blocks, settled, union_of
+from pellucid.capture.graph_asks import Aim, Blocks, union_of
 from pellucid.capture.graph_engine import Deleted, GraphRun, WholePass, whole_pass, without
+from pellucid.capture.graph_settling import settled
 from pellucid.capture.unions import neighbourhoods, whole_graphs
 from pellucid.errors import ModelError, OutputError
 from pellucid.inputs.graph import Graph
