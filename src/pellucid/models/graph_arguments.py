@@ -91,9 +91,11 @@ class GraphArguments:
     def _data(self) -> Any:
         from torch_geometric.data import Data
 
-        parts = {name: getattr(self, name) for name in ("x", "edge_index", "edge_weight", "edge_attr", "batch")}
+        parts = {name: getattr(self, name) for name in _OF_DATA}
         return Data(**{name: part for name, part in parts.items() if part is not None})
 
+
+_OF_DATA = ("x", "edge_index", "edge_weight", "edge_attr", "edge_type", "batch")
 
 _WANTED = {"edge_weight": "edge_weights", "edge_attr": "edge_features or edge_types", "edge_type": "edge_types"}
 
