@@ -25,11 +25,13 @@ class Aim:
         nodes: The target node, or the two ends of the target edge; nothing for a whole graph.
         graph: The graph, by its place in the batch.
         weights: Weight of each logit in the score, (classes,).
+        is_value: Whether the score is an output that is no class.
     """
 
     nodes: tuple[int, ...]
     graph: int
     weights: Tensor
+    is_value: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,7 @@ class Blocks:
         self.run = GraphRun(whole, self.union)
         device = whole.arguments.x.device
         self.weights = torch.stack([aim.weights for aim in aims]).to(device)
+        self.are_values = torch.tensor([aim.is_value for aim in aims], device=device)
         self.block_of_node = torch.from_numpy(self.union.block).to(device)
         self.device, self.dtype = device, whole.arguments.x.dtype
         edges = whole.arguments.edge_of.cpu().numpy()[self.union.arc]
