@@ -27,8 +27,7 @@ class GNNExplainer:
     The loss is the cross entropy of the explained class (of a contrast: among its two classes; behind a sigmoid: of
     that class or not; for an output: the squared difference to the unmasked output), plus the size of each mask and its
     mean entropy. As in PyG, the first step goes without those two, and they count only what had a slope in that step. A
-    mask multiplies messages after
-    normalisation: it silences them, it does not delete edges.
+    mask multiplies messages after normalisation: it silences them, it does not delete edges.
 
     Attributes:
         epochs: Steps of Adam.
