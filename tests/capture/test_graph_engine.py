@@ -299,3 +299,15 @@ def test_the_norms_of_a_twin_are_settled_on_a_graph() -> None:
     assert torch.equal(state, torch.get_rng_state())
     torch.testing.assert_close(twin.norms[0].running_mean, seen[0].mean(0))
     assert not twin.training
+
+
+def test_the_first_argument_of_a_forward_may_have_any_name() -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = GCN(samples.FEATURES, samples.CLASSES)
+
+        def forward(this, x: torch.Tensor, edge_index: torch.Tensor) -> torch.Tensor:  # noqa: N805
+            return this.net(x, edge_index)  # type: ignore[no-any-return]
+
+    assert whole_of(Model()).rows == "nodes"
