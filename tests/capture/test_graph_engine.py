@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 import graph_models as samples
+import pellucid
 from pellucid.capture import passes
-from pellucid.capture.graph_asks import Aim, Blocks, settled, union_of
+from pellucid.capture.graph_asks import Aim, Blocks, union_of
 from pellucid.capture.graph_engine import Deleted, GraphRun, WholePass, whole_pass, without
+from pellucid.capture.graph_settling import settled
 from pellucid.capture.unions import neighbourhoods, whole_graphs
 from pellucid.errors import ModelError, OutputError
 from pellucid.inputs.graph import Graph
@@ -132,11 +134,70 @@ def test_nothing_is_left_behind_after_a_raise(models: dict[str, nn.Module]) -> N
     before = samples.state_of(model)
     whole = whole_of(model)
 
-    with pytest.raises(IndexError), cut(whole, [1]) as run:
+    with pytest.raises(ModelError, match=r"the model stopped on a graph of .* IndexError"), cut(whole, [1]) as run:
         run.logits(mask=torch.ones(1))  # too short
     with pytest.raises(ModelError, match=r"the model stopped at site 'first.*' on a graph of 40 nodes with 3 features"):
         whole_of(model, Graph(edges=GRAPH.edges, num_nodes=samples.NODES, features=np.ones((samples.NODES, 3))))
     samples.assert_same_state(before, samples.state_of(model))
+
+
+class _Plain(nn.Module):
+    """A model that does not say whether it answers for nodes or for graphs."""
+
+    def __init__(self, *, pooled: bool) -> None:
+        super().__init__()
+        self.net, self.pooled = GCN(samples.FEATURES, samples.CLASSES), pooled
+
+    def forward(self, x: torch.Tensor, edge_index: torch.Tensor, batch: Any = None) -> torch.Tensor:
+        found: torch.Tensor = self.net(x, edge_index)
+        return (
+            found.new_zeros(int(batch.max()) + 1, found.shape[1]).index_add(0, batch, found) if self.pooled else found
+        )
+
+
+@pytest.mark.parametrize("graphs", [1, 3])
+def test_of_graphs_of_one_node_it_is_found_out_what_the_rows_are_about(graphs: int) -> None:
+    few = [Graph(edges=[], num_nodes=1, features=np.ones((1, samples.FEATURES)))] * graphs
+    assert whole_of(_Plain(pooled=True).eval(), *few).rows == "graphs"
+    assert whole_of(_Plain(pooled=False).eval(), *few).rows == "nodes"
+    single: Any = samples.Alone()
+    assert whole_of(single, few[0]).rows == "graphs"
+
+
+def test_a_model_that_returns_one_number_for_each_node_can_lose_edges() -> None:
+    class Flat(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = GCN(samples.FEATURES, 1)
+
+        def forward(self, x: torch.Tensor, edge_index: torch.Tensor) -> torch.Tensor:
+            return self.net(x, edge_index)[:, 0]  # type: ignore[no-any-return]
+
+    torch.manual_seed(0)
+    model = Flat().eval()
+    found = pellucid.explain(model, GRAPH, method="occlusion", target="node:3")
+    plain = pellucid.explain(model.net, GRAPH, method="occlusion", target="node:3")
+    for mine, theirs in zip(found.parts, plain.parts, strict=True):
+        np.testing.assert_allclose(mine.values, theirs.values, atol=1e-6)
+
+
+def test_a_model_that_takes_data_gets_the_types_of_edges() -> None:
+    from torch_geometric.nn import RGCNConv
+
+    class Typed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = RGCNConv(samples.FEATURES, samples.CLASSES, 3)
+
+        def forward(self, data: Any) -> torch.Tensor:
+            return self.layer(data.x, data.edge_index, data.edge_type)  # type: ignore[no-any-return]
+
+    torch.manual_seed(0)
+    model = Typed().eval()
+    given = arguments_of(model, [GRAPH])
+    with torch.no_grad():
+        expected = model.layer(given.x, given.edge_index, given.edge_type)
+    torch.testing.assert_close(whole_of(model).answer.logits, expected)
 
 
 def test_what_a_cached_layer_remembers_of_another_graph_is_not_used() -> None:
@@ -238,3 +299,15 @@ def test_the_norms_of_a_twin_are_settled_on_a_graph() -> None:
     assert torch.equal(state, torch.get_rng_state())
     torch.testing.assert_close(twin.norms[0].running_mean, seen[0].mean(0))
     assert not twin.training
+
+
+def test_the_first_argument_of_a_forward_may_have_any_name() -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = GCN(samples.FEATURES, samples.CLASSES)
+
+        def forward(this, x: torch.Tensor, edge_index: torch.Tensor) -> torch.Tensor:  # noqa: N805
+            return this.net(x, edge_index)  # type: ignore[no-any-return]
+
+    assert whole_of(Model()).rows == "nodes"

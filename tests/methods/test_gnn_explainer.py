@@ -147,6 +147,60 @@ def test_a_model_with_one_output_is_explained_by_its_value() -> None:
     assert float(np.ptp(why.values)) > 0
 
 
+@pytest.mark.parametrize("nodes", ["node", "feature"])
+def test_a_graph_gets_the_same_random_start_whatever_graphs_are_beside_it(nodes: str) -> None:
+    torch.manual_seed(0)
+    model = GCN(samples.FEATURES, 3, level="graph")
+    graphs = [samples.graph(seed, nodes=8 + 4 * seed, edges=10 + 3 * seed) for seed in range(3)]
+    method = f"gnn-explainer(start=random, nodes={nodes}, edge_types=true, epochs=10)"
+    together = list(pellucid.explain_many(model, graphs, methods=[method], targets=["graph"]))
+    for graph, one in zip(graphs, together, strict=True):
+        alone = pellucid.explain(model, graph, method=method, target="graph")
+        for mine, theirs in zip(one.parts, alone.parts, strict=True):
+            np.testing.assert_allclose(mine.values, theirs.values, atol=1e-5)
+
+
+def test_an_output_among_others_is_explained_by_its_value_and_not_as_a_class() -> None:
+    model = samples.node_models()["gcn"]
+    weak = "gnn-explainer(edge_size=0.0, edge_entropy=0.0, epochs=300, lr=0.1)"
+    whole = whole_pass(model, arguments_of(model, [GRAPH]))
+    gaps = {}
+    for target in ("output:1", "class:1"):
+        why = pellucid.explain(model, GRAPH, method=weak, target=f"node:4/{target}")
+        aim = Aim(nodes=(4,), graph=0, weights=torch.eye(samples.CLASSES)[1])
+        with Blocks(whole, [aim]) as blocks, torch.no_grad():
+            masked = blocks.score(blocks.logits(edges=torch.from_numpy(why.values.copy())))
+        gaps[target] = abs(float(masked) - why.score)
+    assert gaps["output:1"] < 0.01
+    assert gaps["class:1"] > 0.1
+
+
+def test_behind_a_sigmoid_other_classes_do_not_matter() -> None:
+    class Labels(nn.Module):
+        def __init__(self, others: float) -> None:
+            super().__init__()
+            self.net = samples.node_models()["gcn"]
+            self.register_buffer("factors", torch.tensor([others, 1.0, others]))
+
+        def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+            return torch.sigmoid(self.net(x, edge_index) * self.factors)
+
+    one, other = (
+        pellucid.explain(Labels(others), GRAPH, method="gnn-explainer", target="node:4/class:1")
+        for others in (1.0, 5.0)
+    )
+    np.testing.assert_allclose(one.values, other.values, atol=1e-6)
+
+
+@pytest.mark.parametrize("target", ["node:*", "node:39"])
+def test_restarts_of_a_node_without_edges_have_nothing_to_rank(target: str) -> None:
+    model = samples.node_models()["gcn"]
+    lonely = Graph(edges=[[0, 1], [1, 2]], num_nodes=40, features=GRAPH.features)
+    method = "gnn-explainer(restarts=2, epochs=3)"
+    found = list(pellucid.explain_many(model, lonely, methods=[method], targets=[target]))
+    assert np.isnan(found[-1].checks["rank agreement"])
+
+
 def test_an_edge_that_carries_nothing_is_worth_nothing() -> None:
     # Node 2 has no features, so the message along edge 1-2 says nothing in one layer.
     torch.manual_seed(0)

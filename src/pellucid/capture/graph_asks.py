@@ -15,7 +15,6 @@ from torch import Tensor
 from pellucid.capture import passes
 from pellucid.capture.graph_engine import GraphRun, WholePass
 from pellucid.capture.unions import Union, neighbourhoods, whole_graphs
-from pellucid.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -26,11 +25,13 @@ class Aim:
         nodes: The target node, or the two ends of the target edge; nothing for a whole graph.
         graph: The graph, by its place in the batch.
         weights: Weight of each logit in the score, (classes,).
+        is_value: Whether the score is an output that is no class.
     """
 
     nodes: tuple[int, ...]
     graph: int
     weights: Tensor
+    is_value: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,7 @@ class Blocks:
         self.run = GraphRun(whole, self.union)
         device = whole.arguments.x.device
         self.weights = torch.stack([aim.weights for aim in aims]).to(device)
+        self.are_values = torch.tensor([aim.is_value for aim in aims], device=device)
         self.block_of_node = torch.from_numpy(self.union.block).to(device)
         self.device, self.dtype = device, whole.arguments.x.dtype
         edges = whole.arguments.edge_of.cpu().numpy()[self.union.arc]
@@ -240,44 +242,3 @@ def chunks(costs: npt.NDArray[np.int64], *, most: int) -> Iterator[tuple[int, in
         total += cost + 1
     if len(costs) > start:
         yield start, len(costs)
-
-
-_SAMPLED = 4
-
-
-def settled(whole: WholePass) -> WholePass:
-    """The pass, with a block the whole graph where a cut-out neighbourhood turns out to give another answer.
-
-    That is so where a layer normalises over all nodes (PairNorm, GraphNorm): then every node depends on every other.
-
-    Raises:
-        ModelError: Even the whole graph gives another answer than before: the model draws random numbers.
-    """
-    if whole.rows != "nodes":
-        return whole
-    count = whole.arguments.nodes
-    chosen = sorted({round(place * (count - 1) / _SAMPLED) for place in range(_SAMPLED + 1)})
-    # Those with the most arcs see the most.
-    chosen = sorted({*chosen, int(torch.bincount(whole.arguments.edge_index[1], minlength=count).argmax())})
-    if _agrees(whole, chosen):
-        return whole
-    whole = replace(whole, coupled=True)
-    if _agrees(whole, chosen[:1]):
-        return whole
-    raise ModelError(
-        "the model gives another answer to the same graph when it is asked again; make it deterministic, e.g. without "
-        "random numbers in its forward."
-    )
-
-
-def _agrees(whole: WholePass, nodes: Sequence[int]) -> bool:
-    nothing = whole.answer.logits.new_zeros(whole.answer.logits.shape[1])
-    for piece in [[node] for node in nodes] if whole.alone else [list(nodes)]:
-        union = union_of(whole, [Aim(nodes=(node,), graph=0, weights=nothing) for node in piece])
-        with GraphRun(whole, union) as run, torch.no_grad():
-            found = run.logits()
-        expected = whole.answer.logits[piece]
-        scale = 1 + float(expected.abs().max())
-        if not bool(((found - expected).abs() <= 1e-4 * scale).all()):
-            return False
-    return True

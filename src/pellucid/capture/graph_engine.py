@@ -132,9 +132,9 @@ def _rows(module: nn.Module, arguments: GraphArguments, rows: int) -> RowsOf:
     """
     if arguments.pairs is not None and rows == arguments.pairs.shape[1]:
         return "edges"
-    # Of graphs of one node each, only the model can say what it answers for.
-    by_graph = getattr(module, "level", "graph") == "graph" and "batch" in meanings(module).values()
-    if rows == arguments.graphs and (rows != arguments.nodes or by_graph):
+    if rows == arguments.graphs == arguments.nodes:
+        return _rows_of_single_nodes(module, arguments)
+    if rows == arguments.graphs:
         return "graphs"
     if rows == arguments.nodes:
         return "nodes"
@@ -142,6 +142,17 @@ def _rows(module: nn.Module, arguments: GraphArguments, rows: int) -> RowsOf:
         f"the model returned {rows} rows for {arguments.graphs} graph{'s' * (arguments.graphs > 1)} of "
         f"{arguments.nodes} nodes, expected one row for each node, each graph or each asked edge."
     )
+
+
+def _rows_of_single_nodes(module: nn.Module, arguments: GraphArguments) -> RowsOf:
+    """What the rows are about where every graph has one node: the model says it, or a second node in each shows it."""
+    known: str | None = getattr(module, "level", None)
+    if known in ("graph", "node"):
+        return "graphs" if known == "graph" else "nodes"
+    twice = {name: getattr(arguments, name).repeat_interleave(2, dim=0) for name in ("x", "batch")}
+    with undisturbed(module), uncached(module), torch.no_grad():
+        output = passes.run_graph(module, replace(arguments, edge_index=2 * arguments.edge_index, **twice))
+    return "graphs" if len(output) == arguments.graphs else "nodes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -208,7 +219,8 @@ def without(whole: WholePass, union: Union, deleted: Deleted, *, scale: Tensor |
         watch = stack.enter_context(Watch(rows))
         output = passes.run_graph(whole.module, left)
     seen = watch.before if whole.answer.looked_through else None
-    logits: Tensor = (output if seen is None else seen).flatten(1)
+    logits: Tensor = output if seen is None else seen
+    logits = logits.reshape(len(logits), -1)
     return logits[target[:, 0]] if whole.rows == "nodes" else logits
 
 

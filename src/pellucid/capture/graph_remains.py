@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pellucid.capture.graph_asks import Aim, chunks, union_of
 from pellucid.capture.graph_engine import Deleted, GraphRun, WholePass, without
+from pellucid.capture.graph_settling import ready_to_delete
 from pellucid.capture.unions import Union
 
 Of = Literal["edges", "nodes"]
@@ -60,6 +61,8 @@ def logits_of_remains(whole: WholePass, wanted: Sequence[Remains], *, of: Of, re
     for numbers in _windows(wanted):
         aims = [wanted[mine[0]].aim for mine in numbers]
         union = union_of(whole, aims, further=int(removal == "delete"))
+        if removal == "delete" and (ready := ready_to_delete(whole, union, arcs=ARCS)) is not whole:
+            whole, union = ready, union_of(ready, aims)
         arcs = np.bincount(union.block[union.arcs[1]], minlength=union.blocks)
         block = np.repeat(np.arange(len(numbers)), [len(mine) for mine in numbers])
         flat = np.array(list(itertools.chain.from_iterable(numbers)))

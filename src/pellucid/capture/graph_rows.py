@@ -96,7 +96,7 @@ class Rows:
         if self._scale is not None:
             return self._scaled_times(function, op, rest, named)
         products, tensors = self._known.products, [each for each in (*rest, *named.values()) if each is not None]
-        key = (op, *((storage_of(each), each.shape, each.stride()) for each in tensors))
+        key = (op, *((storage_of(each), each.storage_offset(), each.shape, each.stride()) for each in tensors))
         if key not in products:
             products[key] = function(self._known.x, *rest, **named)
         if key not in self._picked:
@@ -104,12 +104,15 @@ class Rows:
         return self._picked[key]
 
     def can_multiply(self, rest: tuple[Any, ...], named: Mapping[str, Any]) -> bool:
-        """Whether everything else that goes into a product is the model's own, and fixed."""
-        return all(
-            each is None
-            or (isinstance(each, Tensor) and not each.requires_grad and storage_of(each) in self._known.weights)
-            for each in (*rest, *named.values())
-        )
+        """Whether everything else that goes into a product is the model's own, and fixed: a matrix, perhaps a bias."""
+        others = [each for each in (*rest, *named.values()) if each is not None]
+        if not all(
+            isinstance(each, Tensor) and not each.requires_grad and storage_of(each) in self._known.weights
+            for each in others
+        ):
+            return False
+        # A vector or a stack of matrices makes no product with a row for each node and a column for each channel.
+        return bool(others) and others[0].dim() == 2
 
     def _scaled_times(
         self, function: Callable[..., Tensor], op: str, rest: tuple[Any, ...], named: Mapping[str, Any]

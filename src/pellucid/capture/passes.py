@@ -147,14 +147,28 @@ def forward_graph(module: nn.Module, given: GraphArguments, recorder: Recorder) 
             raise
         place, words = recorder.where_it_failed(), " ".join(str(error).split())[:300]
         where = f"at site {place!r}" if place else "in its own forward"
-        shape = f"{given.nodes} nodes with {given.x.shape[1]} features and {given.edge_index.shape[1]} arcs"
-        raise ModelError(f"the model stopped {where} on a graph of {shape}: {type(error).__name__}: {words}") from error
+        raise ModelError(f"the model stopped {where} on {_told(given)}: {type(error).__name__}: {words}") from error
     return output
 
 
 def run_graph(module: nn.Module, given: GraphArguments) -> Any:
-    """What a graph model that is already in our hands returns."""
-    return module(**given.for_model(module))
+    """What a graph model that is already in our hands returns.
+
+    Raises:
+        ModelError: The model refuses the graph; its own words are kept.
+    """
+    arguments = given.for_model(module)
+    try:
+        return module(**arguments)
+    except Exception as error:
+        if isinstance(error, PellucidError) or is_out_of_memory(error):
+            raise
+        words = " ".join(str(error).split())[:300]
+        raise ModelError(f"the model stopped on {_told(given)}: {type(error).__name__}: {words}") from error
+
+
+def _told(given: GraphArguments) -> str:
+    return f"a graph of {given.nodes} nodes with {given.x.shape[1]} features and {given.edge_index.shape[1]} arcs"
 
 
 def values_of(module: nn.Module, batch: Tensor, names: Sequence[str]) -> tuple[dict[str, Tensor], Answer]:

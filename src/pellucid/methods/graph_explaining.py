@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pellucid.capture.graph_asks import Aim, Blocks, GraphMethod, GraphParts, chunks, costs_of, settled
-from pellucid.capture.graph_engine import WholePass, whole_pass
+from pellucid.capture.graph_asks import Aim, Blocks, GraphMethod, GraphParts, chunks, costs_of
+from pellucid.capture.graph_engine import WholePass
+from pellucid.capture.graph_settling import settled_passes
 from pellucid.errors import NotFiniteError
 from pellucid.inputs.graph import Graph
 from pellucid.methods.catalogue import name_of, settings_of
@@ -20,7 +21,6 @@ from pellucid.methods.graph_subject import GraphSubject
 from pellucid.methods.graph_targets import aim_of, aims_of, resolved
 from pellucid.methods.parts import Cost, Part
 from pellucid.methods.targets import Resolved
-from pellucid.models.graph_arguments import arguments_of
 from pellucid.models.model import Model
 
 ARCS = 60_000
@@ -73,23 +73,18 @@ def explain_graphs(
     Raises:
         TargetError, MethodError, InputError, ModelError: Something cannot be used; says what to do.
     """
-    arguments = arguments_of(model.module, list(graphs))
     digest, made = model.weights_digest, 0
-    # A model that takes all nodes for one graph sees the graphs one by one.
-    batches = [list(graphs)] if len(graphs) == 1 or "batch" in _meant(model) else [[graph] for graph in graphs]
-    total = 0
-    for batch in batches:
-        whole = whole_pass(model.module, arguments if len(batch) == len(graphs) else arguments_of(model.module, batch))
+    for numbers, whole in settled_passes(model.module, list(graphs)):
         _check_finite(whole)
-        whole = settled(whole)
-        subjects = list(_subjects(batch))
+        subjects = list(_subjects([graphs[number] for number in numbers]))
         wanted = [[_Wanted(each, *one) for one in _wanted(model, whole, each, targets)] for each in subjects]
-        total += sum(map(len, wanted)) * len(methods) * (len(batches) if made == 0 and len(batches) > 1 else 1)
+        # Graphs that come one by one are taken to have as many targets as this one.
+        total = made + sum(map(len, wanted)) * len(methods) * (len(graphs) - numbers[0] if len(numbers) == 1 else 1)
         for group in _together(wanted, most=batch_size):
             for explanation in _explained(methods, model, whole, group, digest, seed=seed, most=batch_size):
                 made += 1
                 if progress is not None:
-                    progress(made, max(total, made))
+                    progress(made, total)
                 yield explanation
 
 
@@ -128,12 +123,6 @@ def _explained(
     for mine in group:
         for stream in streams:
             yield from itertools.islice(stream, len(mine))
-
-
-def _meant(model: Model) -> set[str]:
-    from pellucid.models.graph_arguments import meanings
-
-    return set(meanings(model.module).values())
 
 
 def _check_finite(whole: WholePass) -> None:

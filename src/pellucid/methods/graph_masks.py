@@ -24,10 +24,10 @@ _WORDS = {"start": get_args(Start), "nodes": get_args(FeatureMask)}
 class GNNExplainer:
     """Which edges and features are enough for the answer: masks between 0 and 1, learnt to be few and to keep it.
 
-    The loss is the cross entropy of the explained class (of a contrast: among its two classes; for a single output: the
-    squared difference to the unmasked output), plus the size of each mask and its mean entropy. As in PyG, the first
-    step goes without those two, and they count only what had a slope in that step. A mask multiplies messages after
-    normalisation: it silences them, it does not delete edges.
+    The loss is the cross entropy of the explained class (of a contrast: among its two classes; behind a sigmoid: of
+    that class or not; for an output: the squared difference to the unmasked output), plus the size of each mask and its
+    mean entropy. As in PyG, the first step goes without those two, and they count only what had a slope in that step. A
+    mask multiplies messages after normalisation: it silences them, it does not delete edges.
 
     Attributes:
         epochs: Steps of Adam.
@@ -97,7 +97,9 @@ class GNNExplainer:
         checks = {}
         if self.restarts > 1:
             name = next(iter(runs[0]))
-            checks["rank agreement"] = _agreement([run[name] for run in runs], self._block_of(blocks, name))
+            checks["rank agreement"] = _agreement(
+                [run[name] for run in runs], self._block_of(blocks, name), blocks.count
+            )
         per_edge = mean.get("edges")
         nodes = mean.get("nodes")
         return GraphParts(
@@ -130,7 +132,6 @@ class GNNExplainer:
     def _started(self, blocks: Blocks, *, seed: int, random: bool) -> dict[str, Tensor]:
         whole, like = blocks.whole.arguments, blocks.whole.answer.logits
         nodes, features = len(blocks.union.node), whole.x.shape[1]
-        generator = torch.Generator().manual_seed(seed)
         shapes: dict[str, tuple[int, ...]] = {}
         if self.nodes != "none":
             rows = blocks.count if self.nodes == "feature" else nodes
@@ -143,23 +144,27 @@ class GNNExplainer:
             shapes["edge_features"] = (blocks.count, blocks.run.attributes.shape[1])
         if not random:
             return {name: like.new_zeros(shape) for name, shape in shapes.items()}
-        # Drawn for the whole graph and sliced, as PyG does: a target gets the same start, whoever its neighbours are.
-        drawn: dict[str, Tensor] = {}
-        node = torch.from_numpy(blocks.union.node)
-        if self.nodes == "feature":
-            drawn["nodes"] = (torch.randn(1, features, generator=generator) * 0.1).expand(blocks.count, -1)
-        elif self.nodes != "none":
-            drawn["nodes"] = (torch.randn(whole.nodes, shapes["nodes"][1], generator=generator) * 0.1)[node]
+        # Drawn for the whole graph and sliced, as PyG does: a target gets the same start, whoever its neighbours are,
+        # and a graph, whatever others are beside it.
+        batch = whole.batch.cpu()
+        sizes, arcs = (torch.bincount(of, minlength=whole.graphs) for of in (batch, batch[whole.edge_index[0].cpu()]))
+        drawn: dict[str, list[Tensor]] = {name: [] for name in shapes}
+        for in_graph, in_arcs in zip(sizes.tolist(), arcs.tolist(), strict=True):
+            generator = torch.Generator().manual_seed(seed)
+            for name, values in drawn.items():
+                rows, std = {"nodes": 1 if self.nodes == "feature" else in_graph, "edges": in_arcs}.get(name, 1), 0.1
+                if name == "edges":
+                    std = math.sqrt(2.0) * math.sqrt(2.0 / (2 * in_graph))
+                values.append(torch.randn(rows, *shapes[name][1:], generator=generator) * std)
+        graph = torch.tensor([aim.graph for aim in blocks.aims])
+        places = dict.fromkeys(shapes, graph)
+        if self.nodes in ("node", "node-feature"):
+            places["nodes"] = torch.from_numpy(blocks.union.node)
         if self.edges:
-            std = math.sqrt(2.0) * math.sqrt(2.0 / (2 * whole.nodes))
-            arcs = torch.randn(whole.edge_index.shape[1], generator=generator) * std
             # The first arc of an edge is the edge itself.
-            chosen = torch.from_numpy(blocks.edge) if self.tie else torch.from_numpy(blocks.union.arc)
-            drawn["edges"] = arcs[_first_arc(whole.edge_of.cpu())[chosen] if self.tie else chosen]
-        for name in ("edge_types", "edge_features"):
-            if name in shapes:
-                drawn[name] = (torch.randn(1, shapes[name][1], generator=generator) * 0.1).expand(blocks.count, -1)
-        return {name: value.to(like).clone() for name, value in drawn.items()}
+            edge, arc = torch.from_numpy(blocks.edge), torch.from_numpy(blocks.union.arc)
+            places["edges"] = _first_arc(whole.edge_of.cpu())[edge] if self.tie else arc
+        return {name: torch.cat(values)[places[name]].to(like) for name, values in drawn.items()}
 
     def _masked(self, blocks: Blocks, masks: dict[str, Tensor]) -> Tensor:
         arcs = None
@@ -182,12 +187,16 @@ class GNNExplainer:
     @staticmethod
     def _misses(blocks: Blocks, logits: Tensor, plain: Tensor) -> Tensor:
         """How far the masked answers are from the explained ones, summed over blocks, so that none weighs another."""
+        values = (blocks.score(logits) - blocks.score(plain)).square()
         if logits.shape[1] == 1:
-            return (blocks.score(logits) - blocks.score(plain)).square().sum()
+            return values.sum()
         whole = F.cross_entropy(logits, blocks.weights.argmax(1), reduction="none")
         # One class rather than another: the cross entropy between these two alone.
-        contrast = (blocks.weights != 0).sum(1) > 1
-        return torch.where(contrast, F.softplus(-blocks.score(logits)), whole).sum()
+        alone = (blocks.weights != 0).sum(1) > 1
+        # Behind a sigmoid each class is a question of its own.
+        alone = alone | (blocks.whole.answer.looked_through == "sigmoid")
+        classes = torch.where(alone, F.softplus(-blocks.score(logits)), whole)
+        return torch.where(blocks.are_values, values, classes).sum()
 
     def _regular(self, blocks: Blocks, name: str, mask: Tensor, reached: Tensor) -> Tensor:
         shown, counts = mask.sigmoid(), reached.to(mask.dtype)
@@ -248,14 +257,11 @@ def _first_arc(edge_of: Tensor) -> Tensor:
     return first.scatter_reduce(0, edge_of, torch.arange(len(edge_of)), reduce="amin")
 
 
-def _agreement(runs: list[Tensor], block: Tensor | None) -> Tensor:
-    """The mean Spearman correlation between runs, block by block."""
-    flat = [run.reshape(len(run), -1) for run in runs]
-    rows = range(len(flat[0])) if block is None else None
-    count = len(flat[0]) if block is None else int(block.max()) + 1 if len(block) else 0
+def _agreement(runs: list[Tensor], block: Tensor | None, blocks: int) -> Tensor:
+    """The mean Spearman correlation between runs, block by block; NaN where a block has nothing to rank."""
     found = []
-    for number in range(count):
-        mine = [run[number : number + 1] if rows is not None else run[block == number] for run in flat]
+    for number in range(blocks):
+        mine = [run[number : number + 1] if block is None else run[block == number] for run in runs]
         ranks = torch.stack([_ranks(values.flatten()) for values in mine])
         found.append(_mean_correlation(ranks))
     return torch.tensor(found)

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pellucid.capture.graph_asks import Blocks, GraphParts, chunks, costs_of
-from pellucid.capture.graph_engine import Deleted, without
+from pellucid.capture.graph_asks import Blocks, GraphParts, chunks, costs_of, union_of
+from pellucid.capture.graph_engine import Deleted, WholePass, without
+from pellucid.capture.graph_settling import ready_to_delete
 from pellucid.capture.unions import Union
 from pellucid.errors import SettingError
 from pellucid.methods.catalogue import register_graph
@@ -56,28 +57,29 @@ class GraphOcclusion:
     def attribute(self, blocks: Blocks, *, seed: int) -> GraphParts:
         """The fall of the score for each node and each edge of every block."""
         with torch.no_grad():
+            # Deleting may take the whole graph where silencing needs the neighbourhood only.
+            whole = blocks.whole
+            whole = ready_to_delete(whole, blocks.union, arcs=ARCS) if self.removal == "delete" else whole
             before = blocks.score(blocks.logits())
             nodes = edges = None
             if self.of != "edges":
                 owner = blocks.block_of_node
-                nodes = before[owner] - self._after(blocks, owner, of="nodes")
+                nodes = before[owner] - self._after(blocks, whole, owner, of="nodes")
             if self.of != "nodes":
                 owner = blocks.block_of_edge
-                edges = before[owner] - self._after(blocks, owner, of="edges")
+                edges = before[owner] - self._after(blocks, whole, owner, of="edges")
         return GraphParts(nodes=nodes, edges=edges)
 
-    def _after(self, blocks: Blocks, owner: Tensor, *, of: Of) -> Tensor:
+    def _after(self, blocks: Blocks, whole: WholePass, owner: Tensor, *, of: Of) -> Tensor:
         """The score of its block without each node, or without each edge."""
         found = [blocks.ones(0)]
         costs = costs_of(blocks, arcs=ARCS, dense=self.needs_features)
         first = np.searchsorted(owner.cpu().numpy(), np.arange(blocks.count))
-        for start, stop in chunks(costs[owner.cpu().numpy()], most=1 if blocks.whole.alone else ARCS):
+        for start, stop in chunks(costs[owner.cpu().numpy()], most=1 if whole.alone else ARCS):
             mine = owner[start:stop].tolist()
             inside = torch.arange(start, stop) - torch.from_numpy(first)[mine]
             if self.removal == "delete":
-                found.append(
-                    self._deleted(blocks, blocks.union.repeated(np.array(mine)), mine, inside.to(owner.device), of)
-                )
+                found.append(self._deleted(blocks, whole, mine, inside.to(owner.device), of))
             else:
                 found.append(self._silenced(blocks, mine, inside.to(owner.device), of))
         return torch.cat(found)
@@ -96,8 +98,12 @@ class GraphOcclusion:
             return copies.score(copies.logits(scale=_factors(gone, copies.dtype), arcs=kept))
 
     @staticmethod
-    def _deleted(blocks: Blocks, union: Union, mine: list[int], inside: Tensor, of: Of) -> Tensor:
+    def _deleted(blocks: Blocks, whole: WholePass, mine: list[int], inside: Tensor, of: Of) -> Tensor:
         device = inside.device
+        if whole is blocks.whole:
+            union = blocks.union.repeated(np.array(mine))
+        else:
+            union = union_of(whole, [blocks.aims[block] for block in mine])
         arcs = torch.from_numpy(union.arcs).to(device)
         gone = torch.zeros(len(union.node), dtype=torch.bool, device=device)
         cut = torch.zeros(arcs.shape[1], dtype=torch.bool, device=device)
@@ -118,7 +124,7 @@ class GraphOcclusion:
             last = _last_of_graphs(gone, union)
             gone, bare = gone & ~last, bare | last
         scale = _factors(bare, blocks.dtype) if bool(bare.any()) else None
-        logits = without(blocks.whole, union, Deleted(nodes=gone, arcs=cut), scale=scale)
+        logits = without(whole, union, Deleted(nodes=gone, arcs=cut), scale=scale)
         return (logits * blocks.weights[mine].to(logits)).sum(1)
 
 

@@ -107,7 +107,9 @@ def aim_of(found: Resolved, *, graph: int, offset: int, classes: int) -> Aim:
     weights = torch.zeros(classes)
     for index, weight in found.score.weights.items():
         weights[index] = weight
-    return Aim(nodes=tuple(node + offset for node in found.nodes), graph=graph, weights=weights)
+    is_value = found.asked.rpartition("/")[2].startswith("output:")
+    nodes = tuple(node + offset for node in found.nodes)
+    return Aim(nodes=nodes, graph=graph, weights=weights, is_value=is_value)
 
 
 def _split(target: str) -> tuple[str, str, str]:

@@ -9,14 +9,14 @@ import numpy.typing as npt
 from torch import nn
 
 from pellucid.capture.graph_asks import Aim
-from pellucid.capture.graph_engine import WholePass, whole_pass
+from pellucid.capture.graph_engine import WholePass
 from pellucid.capture.graph_remains import Of, Remains
+from pellucid.capture.graph_settling import settled_passes
 from pellucid.errors import SettingError
 from pellucid.inputs.graph import Graph
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.graph_targets import aim_of
 from pellucid.metrics.graph_selection import subject_of
-from pellucid.models.graph_arguments import arguments_of, meanings
 from pellucid.models.loading import load
 from pellucid.models.model import Model
 
@@ -105,16 +105,14 @@ def matched(
             )
         wanted.setdefault(each.input_digest, []).append(number)
     mine = [graphs[key] for key in wanted]
-    together = len(mine) > 1 and "batch" in meanings(known.module).values()
-    numbers = list(wanted.values())
-    for batch, here in [(mine, numbers)] if together else [([g], [n]) for g, n in zip(mine, numbers, strict=True)]:
-        yield list(_batch(known, batch, here, explanations))
+    explained = list(wanted.values())
+    for numbers, whole in settled_passes(known.module, mine):
+        yield list(_batch(whole, [mine[n] for n in numbers], [explained[n] for n in numbers], explanations))
 
 
 def _batch(
-    model: Model, graphs: list[Graph], numbers: list[list[int]], explanations: Sequence[Explanation]
+    whole: WholePass, graphs: list[Graph], numbers: list[list[int]], explanations: Sequence[Explanation]
 ) -> Iterator[Matched]:
-    whole = whole_pass(model.module, arguments_of(model.module, graphs))
     offset = first_edge = 0
     for place, (graph, mine) in enumerate(zip(graphs, numbers, strict=True)):
         for number in mine:

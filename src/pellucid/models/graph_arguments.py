@@ -91,9 +91,11 @@ class GraphArguments:
     def _data(self) -> Any:
         from torch_geometric.data import Data
 
-        parts = {name: getattr(self, name) for name in ("x", "edge_index", "edge_weight", "edge_attr", "batch")}
+        parts = {name: getattr(self, name) for name in _OF_DATA}
         return Data(**{name: part for name, part in parts.items() if part is not None})
 
+
+_OF_DATA = ("x", "edge_index", "edge_weight", "edge_attr", "edge_type", "batch")
 
 _WANTED = {"edge_weight": "edge_weights", "edge_attr": "edge_features or edge_types", "edge_type": "edge_types"}
 
@@ -213,14 +215,17 @@ def _features(module: nn.Module, graphs: Sequence[Graph], dtype: torch.dtype) ->
 
 
 def _parameters(module: nn.Module) -> Mapping[str, inspect.Parameter]:
-    return _of_function(getattr(module.forward, "__func__", module.forward))
+    forward = module.forward
+    if inspect.ismethod(forward):  # its first argument is the module, whatever its name
+        return _of_function(forward.__func__, bound=True)
+    return _of_function(forward, bound=False)
 
 
 @lru_cache(maxsize=256)
-def _of_function(forward: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+def _of_function(forward: Callable[..., Any], *, bound: bool) -> Mapping[str, inspect.Parameter]:
     plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    found = inspect.signature(forward).parameters
-    return {name: each for name, each in found.items() if each.kind in plain and name != "self"}
+    found = list(inspect.signature(forward).parameters.items())
+    return {name: each for name, each in found[bound:] if each.kind in plain}
 
 
 def _is_required(module: nn.Module, name: str) -> bool:
