@@ -31,7 +31,7 @@ demo: $(VENV)/run
 
 # Two processes on two cores: threads of their own would only wait for each other.
 test: $(VENV)/dev
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --cov --cov-report=term
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal --cov --cov-report=term
 
 check: $(VENV)/dev
 	$(BIN)/ruff check .
