@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections.abc import Iterator
 from xml.etree import ElementTree
 
 import numpy as np
@@ -167,3 +168,16 @@ def test_a_scale_without_a_single_value_has_no_bar() -> None:
     drawn, high = key([ScaleKey(scale=scale_of(np.array([np.nan])))], [], left=0, top=0, width=300, wording=ENGLISH)
     assert drawn == []
     assert high == 0
+
+
+def test_a_name_of_a_million_letters_is_cut_without_looking_at_all_of_them() -> None:
+    class Counted(str):
+        seen = 0
+
+        def __iter__(self) -> Iterator[str]:
+            for letter in str.__iter__(self):
+                Counted.seen += 1
+                yield letter
+
+    assert shortened(Counted("n" * 1_000_000), room=60, size=12).endswith("n…")
+    assert Counted.seen < 20

@@ -163,11 +163,15 @@ def text_room(words: str, *, size: float) -> float:
 
 def shortened(words: str, *, room: float, size: float) -> str:
     """The text, cut at its end with "…" where it takes more than `room` pixels."""
-    if text_room(words, size=size) <= room:
-        return words
-    while words and text_room(f"{words}…", size=size) > room:
-        words = words[:-1]
-    return f"{words.rstrip()}…"
+    taken, kept, dots = 0.0, 0, text_room("…", size=size)
+    # Letter by letter and no further than there is room: a stranger's name may have a million.
+    for number, letter in enumerate(words, start=1):
+        taken += size * _width(letter)
+        if taken + dots <= room:
+            kept = number
+        if taken > room:
+            return f"{words[:kept].rstrip()}…"
+    return words
 
 
 def _width(letter: str) -> float:
