@@ -187,6 +187,7 @@ def test_a_picture_stays_a_picture_whatever_its_name(tmp_path: Path) -> None:
         (gzip.compress(b"0 1\n"), "holds a gzip archive"),
         ("%PDF-1.7", "a PDF document"),
     ],
+    ids=["text", "gzip", "pdf"],
 )
 def test_what_is_no_graph_is_refused_as_no_picture(tmp_path: Path, content: str | bytes, said: str) -> None:
     with pytest.raises(InputError, match=said):
