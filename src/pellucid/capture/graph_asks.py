@@ -90,10 +90,11 @@ class Blocks:
         self.device, self.dtype = device, whole.arguments.x.dtype
         edges = whole.arguments.edge_of.cpu().numpy()[self.union.arc]
         of_arc = self.union.block[self.union.arcs[1]]
-        pairs, place = np.unique(np.stack([of_arc, edges]), axis=1, return_inverse=True)
-        self.edge_of_arc = torch.from_numpy(place.ravel()).to(device)
-        self.block_of_edge = torch.from_numpy(pairs[0]).to(device)
-        self.edge = pairs[1]
+        count = int(edges.max(initial=-1)) + 1
+        pairs, place = np.unique(of_arc * count + edges, return_inverse=True)
+        self.edge_of_arc = torch.from_numpy(place).to(device)
+        self.block_of_edge = torch.from_numpy(pairs // max(count, 1)).to(device)
+        self.edge = pairs % max(count, 1)
         self.edge_types = None if edge_types is None else edge_types.to(device)[torch.from_numpy(self.edge).to(device)]
         self.types = types
 

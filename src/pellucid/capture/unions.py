@@ -20,7 +20,8 @@ class Union:
         hops: How far it is from the block's target, (nodes,).
         arcs: (2, arcs): from and to, as nodes of the union.
         arc: Which arc of the whole graph each is, (arcs,).
-        target: The nodes of the union that each block is about, (blocks, 1), or (blocks, 2) for edges.
+        target: The nodes of the union that each block is about, (blocks, 1), or (blocks, 2) for edges; where a block is
+            about any number of nodes, (targets, 1), one block after the other.
     """
 
     blocks: int
@@ -83,22 +84,39 @@ def neighbourhoods(arcs: Ints, *, nodes: int, targets: Ints, depth: int) -> Unio
         depth: How many layers pass messages.
     """
     count = len(targets)
+    return _around(np.arange(count)[:, None] * nodes + targets, arcs, nodes=nodes, blocks=count, depth=depth)
+
+
+def shared_neighbourhoods(arcs: Ints, *, nodes: int, block: Ints, targets: Ints, depth: int) -> Union:
+    """Everything that any of some nodes sees through `depth` layers, a block for each group of nodes.
+
+    Args:
+        arcs: (2, arcs): from and to.
+        nodes: How many nodes the graph has.
+        block: (targets,): the group of each, ascending from 0, without a gap.
+        targets: (targets,): nodes, each once in a group.
+        depth: How many layers pass messages.
+    """
+    return _around((block * nodes + targets)[:, None], arcs, nodes=nodes, blocks=int(block[-1]) + 1, depth=depth)
+
+
+def _around(aims: Ints, arcs: Ints, *, nodes: int, blocks: int, depth: int) -> Union:
+    """What lies around nodes of blocks, which are given as block × nodes + node."""
     incoming = scipy.sparse.csr_array((np.ones(arcs.shape[1], dtype=bool), (arcs[1], arcs[0])), shape=(nodes, nodes))
-    aims = np.arange(count)[:, None] * nodes + targets
     keys = np.unique(aims)
     hops = np.zeros(len(keys), dtype=np.int64)
-    reached = _rows(keys, nodes, count)
+    reached = _rows(keys, nodes, blocks)
     for hop in range(1, depth + 1):
         reached = reached @ incoming
         found = reached.tocoo()
-        new = np.setdiff1d(found.row.astype(np.int64) * nodes + found.col, keys)
+        new = np.setdiff1d(found.row.astype(np.int64) * nodes + found.col, keys, assume_unique=True)
         if not len(new):
             break
         keys, hops = np.concatenate([keys, new]), np.concatenate([hops, np.full(len(new), hop)])
-        reached = _rows(new, nodes, count)
+        reached = _rows(new, nodes, blocks)
     order = np.argsort(keys, kind="stable")
     keys, hops = keys[order], hops[order]
-    return _union(keys, hops, np.searchsorted(keys, aims), arcs, nodes=nodes, blocks=count, depth=depth)
+    return _union(keys, hops, np.searchsorted(keys, aims), arcs, nodes=nodes, blocks=blocks, depth=depth)
 
 
 def whole_graphs(arcs: Ints, *, membership: Ints, chosen: Ints) -> Union:

@@ -25,8 +25,10 @@ from pellucid.models.model import Model
 
 ARCS = 60_000
 """Most arcs of the blocks that are explained at once: fewer, and calls cost more than work."""
-TARGETS = 512
-"""Most blocks that are explained at once."""
+MESSAGES = 16_000_000
+"""Most numbers that one layer's messages hold, where a method takes as many blocks at once as it can."""
+TARGETS = 4096
+"""Most graphs, or their targets, whose explanations are held at once."""
 _PARTS = ("nodes", "edges", "features", "edge_types", "edge_features")
 
 
@@ -184,6 +186,7 @@ def _by(
     names = wanted[0].subject.graph.edge_type_names
     types = _edge_types([each.subject for each in wanted])
     size = 1 if whole.alone else most
+    fit = _arcs(method, whole)
     start = 0
     while start < len(wanted):
         piece = list(wanted[start : start + size])
@@ -196,8 +199,8 @@ def _by(
             types=len(names or ()),
             further=getattr(method, "further", 0),
         )
-        costs = costs_of(blocks, arcs=ARCS, dense=getattr(method, "needs_features", True))
-        fitting = next(chunks(costs, most=ARCS))[1]
+        costs = costs_of(blocks, arcs=fit, dense=getattr(method, "needs_features", True))
+        fitting = next(chunks(costs, most=fit))[1]
         if fitting < len(piece):  # hubs: fewer at once
             size = fitting
             continue
@@ -211,6 +214,15 @@ def _by(
         )
         yield from _finished(method, model, whole, blocks, parts, piece, logits, digest, cost=cost, seed=seed)
         start += len(piece)
+
+
+def _arcs(method: GraphMethod, whole: WholePass) -> int:
+    """How many arcs may be explained at once."""
+    if not getattr(method, "gains_by_many", False):
+        return ARCS
+    nodes = whole.arguments.nodes
+    widest = max((int(np.prod(site.shape[1:])) for site in whole.sites if site.shape[:1] == (nodes,)), default=1)
+    return max(ARCS, MESSAGES // max(widest, 1))
 
 
 def _edge_types(subjects: Sequence[_Subject]) -> Tensor | None:

@@ -1,7 +1,7 @@
 """Taking every node and every edge away, one by one, and asking the model again."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -9,13 +9,12 @@ from torch import Tensor
 
 from pellucid.capture.graph_asks import Blocks, GraphParts, chunks, costs_of, union_of
 from pellucid.capture.graph_engine import Deleted, WholePass, without
+from pellucid.capture.graph_removals import Of, Removal, scores_without
 from pellucid.capture.graph_settling import ready_to_delete
 from pellucid.capture.unions import Union
 from pellucid.errors import SettingError
 from pellucid.methods.catalogue import register_graph
 
-Of = Literal["both", "nodes", "edges"]
-Removal = Literal["delete", "silence"]
 ARCS = 200_000
 """Most arcs of the copies that are run at once."""
 
@@ -40,7 +39,7 @@ class GraphOcclusion:
     removal: str = "delete"
 
     def __post_init__(self) -> None:
-        for name, words in (("of", get_args(Of)), ("removal", get_args(Removal))):
+        for name, words in (("of", ("both", *get_args(Of))), ("removal", get_args(Removal))):
             if getattr(self, name) not in words:
                 raise SettingError(name, given=getattr(self, name), expected=" or ".join(map(repr, words)))
 
@@ -48,6 +47,11 @@ class GraphOcclusion:
     def needs_features(self) -> bool:
         """Nodes that go only have their rows left out."""
         return False
+
+    @property
+    def gains_by_many(self) -> bool:
+        """What is taken out is taken out once for all targets."""
+        return True
 
     @property
     def further(self) -> int:
@@ -63,29 +67,36 @@ class GraphOcclusion:
             before = blocks.score(blocks.logits())
             nodes = edges = None
             if self.of != "edges":
-                owner = blocks.block_of_node
-                nodes = before[owner] - self._after(blocks, whole, owner, of="nodes")
+                nodes = before[blocks.block_of_node] - self._after(blocks, whole, of="nodes")
             if self.of != "nodes":
-                owner = blocks.block_of_edge
-                edges = before[owner] - self._after(blocks, whole, owner, of="edges")
+                edges = before[blocks.block_of_edge] - self._after(blocks, whole, of="edges")
         return GraphParts(nodes=nodes, edges=edges)
 
-    def _after(self, blocks: Blocks, whole: WholePass, owner: Tensor, *, of: Of) -> Tensor:
+    def _after(self, blocks: Blocks, whole: WholePass, *, of: Of) -> Tensor:
         """The score of its block without each node, or without each edge."""
-        found = [blocks.ones(0)]
+        owner = blocks.block_of_edge if of == "edges" else blocks.block_of_node
+        block = owner.cpu().numpy()
+        found, apart = blocks.ones(len(owner)), np.arange(len(owner))
+        removal: Removal = "delete" if self.removal == "delete" else "silence"
+        if blocks.count > 1 and whole.rows == "nodes" and not whole.alone:
+            itself = np.zeros(len(owner), dtype=bool)
+            if of == "nodes":
+                itself[blocks.union.target[:, 0]] = True
+            for rows, scores in scores_without(blocks, whole, apart[~itself], of=of, removal=removal, arcs=ARCS):
+                found[torch.from_numpy(rows).to(found.device)] = scores.to(found)
+            apart = apart[itself]
         costs = costs_of(blocks, arcs=ARCS, dense=self.needs_features)
-        first = np.searchsorted(owner.cpu().numpy(), np.arange(blocks.count))
-        for start, stop in chunks(costs[owner.cpu().numpy()], most=1 if whole.alone else ARCS):
-            mine = owner[start:stop].tolist()
-            inside = torch.arange(start, stop) - torch.from_numpy(first)[mine]
-            if self.removal == "delete":
-                found.append(self._deleted(blocks, whole, mine, inside.to(owner.device), of))
-            else:
-                found.append(self._silenced(blocks, mine, inside.to(owner.device), of))
-        return torch.cat(found)
+        first = np.searchsorted(block, np.arange(blocks.count))
+        run = self._deleted if removal == "delete" else self._silenced
+        for start, stop in chunks(costs[block[apart]], most=1 if whole.alone else ARCS):
+            rows = apart[start:stop]
+            mine = block[rows]
+            inside = torch.from_numpy(rows - first[mine]).to(found.device)
+            found[torch.from_numpy(rows).to(found.device)] = run(blocks, whole, mine.tolist(), inside, of).to(found)
+        return found
 
     @staticmethod
-    def _silenced(blocks: Blocks, mine: list[int], inside: Tensor, of: Of) -> Tensor:
+    def _silenced(blocks: Blocks, whole: WholePass, mine: list[int], inside: Tensor, of: Of) -> Tensor:
         with blocks.copies(mine) as copies:
             if of == "edges":
                 mask = copies.ones(copies.edges)
