@@ -69,3 +69,16 @@ def test_features_are_multiplied_by_the_weights_that_the_model_takes(model: type
     for method in ("occlusion", GNNExplainer(epochs=2, nodes="node-feature")):
         why = pellucid.explain(net, graph, method=method, target="node:3")
         np.testing.assert_allclose(why.logits, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["gcn", "pyg-gat", "pyg-graph"])
+def test_a_mask_of_what_is_not_0_is_the_mask_of_all(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = samples.node_models()[name].eval()
+    method = GNNExplainer(epochs=20, nodes="node-feature", restarts=2)
+    few = pellucid.explain(model, SPARSE, method=method, target="node:3")
+    monkeypatch.setattr("pellucid.capture.graph_rows.DENSE", 0.0)
+    everything = pellucid.explain(model, SPARSE, method=method, target="node:3")
+    assert np.count_nonzero(few.part("nodes").values)
+    for mine, other in zip(few.parts, everything.parts, strict=True):
+        np.testing.assert_allclose(mine.values, other.values, atol=1e-5)
+    assert few.checks["rank agreement"] == pytest.approx(everything.checks["rank agreement"], abs=1e-3)

@@ -141,15 +141,15 @@ class Blocks:
 
         Args:
             features: Other features, (nodes, features).
-            scale: Factors for the features instead, (nodes or blocks, 1 or features). Of features that are mostly 0,
-                only the others are multiplied.
+            scale: Factors for the features instead, (nodes or blocks, 1 or features), or, (values,), for each value
+                that `run.nonzero` names. Of features that are mostly 0, only the others are multiplied.
             edges: A factor for the messages along each edge, in both directions, (edges,).
             arcs: A factor for the messages along each arc, (arcs,), instead.
             attributes: Other edge features, (arcs, features).
         """
         mask = edges[self.edge_of_arc] if edges is not None else arcs
-        by_block = scale is not None and len(scale) == self.count and self.count != len(self.block_of_node)
-        scale_of = self.block_of_node if by_block else None
+        rows = 0 if scale is None or scale.dim() == 1 else len(scale)
+        scale_of = self.block_of_node if rows == self.count != len(self.block_of_node) else None
         return self.run.logits(features=features, mask=mask, scale=scale, scale_of=scale_of, attributes=attributes)
 
     def copies(self, blocks: Sequence[int]) -> "Blocks":

@@ -248,6 +248,10 @@ class GraphRun:
         """The features of the union's nodes, (nodes, features), dense."""
         return self._features.dense()
 
+    def nonzero(self) -> tuple[Tensor, Tensor] | None:
+        """The node and the feature of each value that is not 0; None where these are too many to be kept apart."""
+        return self._features.nonzero()
+
     @property
     def attributes(self) -> Tensor | None:
         """The edge features as the model gets them, (arcs, features); of edge types one column each."""
@@ -275,7 +279,8 @@ class GraphRun:
         Args:
             features: Other features of the union's nodes, (nodes, features); None for their own.
             mask: A factor for the messages along each arc of the union, (arcs,); None for none.
-            scale: Factors for their own features instead, (nodes or scales, 1 or features).
+            scale: Factors for their own features instead, (nodes or scales, 1 or features); or, (values,), for each
+                value that `nonzero` names.
             scale_of: Which row of `scale` belongs to each node; None where they are the same.
             attributes: Other edge features, (arcs, features); None for their own.
         """

@@ -72,7 +72,7 @@ class Rows:
         """The same rows, each value multiplied by that of `scale`, (nodes or scales, 1 or features).
 
         Args:
-            scale: The factors.
+            scale: The factors; (values,) for one to each value that `nonzero` names.
             row: Which row of `scale` belongs to each node, (nodes,); None where they are the same.
         """
         other = Rows(self._known, self._nodes)
@@ -87,7 +87,15 @@ class Rows:
         if self._scale is None:
             return self._dense
         scale, row = self._scale
+        if scale.dim() == 1:
+            _, owner, columns, values = self._values()
+            return torch.zeros_like(self._dense).index_put((owner, columns), values * scale)
         return self._dense * (scale if row is None else scale[row])
+
+    def nonzero(self) -> tuple[Tensor, Tensor] | None:
+        """The row and the column of each value that is not 0; None where these are too many to be kept apart."""
+        chosen = self._sparse_rows()
+        return None if chosen is None else (chosen[1], chosen[2])
 
     def times(
         self, function: Callable[..., Tensor], op: str, rest: tuple[Any, ...], named: Mapping[str, Any]
@@ -125,14 +133,21 @@ class Rows:
         table = weight.T if op == "linear" else weight
         bounds, owner, columns, values = chosen
         scale, row = self._scale
-        row_of_value = owner if row is None else row[owner]
-        # index_select of a flat array: its derivative adds up fast.
-        place = row_of_value if scale.shape[1] == 1 else row_of_value * scale.shape[1] + columns
-        factors = values * scale.reshape(-1).index_select(0, place)
+        if scale.dim() == 2:
+            row_of_value = owner if row is None else row[owner]
+            # index_select of a flat array: its derivative adds up fast.
+            place = row_of_value if scale.shape[1] == 1 else row_of_value * scale.shape[1] + columns
+            scale = scale.reshape(-1).index_select(0, place)
+        factors = values * scale
         found = F.embedding_bag(
             columns, table.contiguous(), bounds, mode="sum", per_sample_weights=factors, include_last_offset=True
         )
         return found if bias is None else found + bias
+
+    def _values(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        chosen = self._sparse_rows()
+        assert chosen is not None, "factors of single values need values that are kept apart"
+        return chosen
 
     def _sparse_rows(self) -> tuple[Tensor, Tensor, Tensor, Tensor] | None:
         """Bounds of these rows, the row of each value that is not 0, its column, and the values."""

@@ -97,9 +97,9 @@ class GNNExplainer:
         checks = {}
         if self.restarts > 1:
             name = next(iter(runs[0]))
-            checks["rank agreement"] = _agreement(
-                [run[name] for run in runs], self._block_of(blocks, name), blocks.count
-            )
+            block = blocks.block_of_node if name == "nodes" and self.nodes != "feature" else None
+            block = blocks.block_of_edge if name == "edges" else block
+            checks["rank agreement"] = _agreement([run[name] for run in runs], block, blocks.count)
         per_edge = mean.get("edges")
         nodes = mean.get("nodes")
         return GraphParts(
@@ -133,7 +133,10 @@ class GNNExplainer:
         whole, like = blocks.whole.arguments, blocks.whole.answer.logits
         nodes, features = len(blocks.union.node), whole.x.shape[1]
         shapes: dict[str, tuple[int, ...]] = {}
-        if self.nodes != "none":
+        values = self._values(blocks)
+        if values is not None:
+            shapes["nodes"] = (len(values[0]),)
+        elif self.nodes != "none":
             rows = blocks.count if self.nodes == "feature" else nodes
             shapes["nodes"] = (rows, 1 if self.nodes == "node" else features)
         if self.edges:
@@ -149,13 +152,15 @@ class GNNExplainer:
         batch = whole.batch.cpu()
         sizes, arcs = (torch.bincount(of, minlength=whole.graphs) for of in (batch, batch[whole.edge_index[0].cpu()]))
         drawn: dict[str, list[Tensor]] = {name: [] for name in shapes}
+        columns = {name: shape[1:] for name, shape in shapes.items()}
+        columns |= {} if values is None else {"nodes": (features,)}
         for in_graph, in_arcs in zip(sizes.tolist(), arcs.tolist(), strict=True):
             generator = torch.Generator().manual_seed(seed)
-            for name, values in drawn.items():
+            for name, starts in drawn.items():
                 rows, std = {"nodes": 1 if self.nodes == "feature" else in_graph, "edges": in_arcs}.get(name, 1), 0.1
                 if name == "edges":
                     std = math.sqrt(2.0) * math.sqrt(2.0 / (2 * in_graph))
-                values.append(torch.randn(rows, *shapes[name][1:], generator=generator) * std)
+                starts.append(torch.randn(rows, *columns[name], generator=generator) * std)
         graph = torch.tensor([aim.graph for aim in blocks.aims])
         places = dict.fromkeys(shapes, graph)
         if self.nodes in ("node", "node-feature"):
@@ -164,7 +169,14 @@ class GNNExplainer:
             # The first arc of an edge is the edge itself.
             edge, arc = torch.from_numpy(blocks.edge), torch.from_numpy(blocks.union.arc)
             places["edges"] = _first_arc(whole.edge_of.cpu())[edge] if self.tie else arc
-        return {name: torch.cat(values)[places[name]].to(like) for name, values in drawn.items()}
+        started = {name: torch.cat(starts)[places[name]] for name, starts in drawn.items()}
+        if values is not None:
+            started["nodes"] = started["nodes"][values[0].cpu(), values[1].cpu()]
+        return {name: start.to(like) for name, start in started.items()}
+
+    def _values(self, blocks: Blocks) -> tuple[Tensor, Tensor] | None:
+        """The node and the feature of each value that gets a mask of its own, where those that are 0 get none."""
+        return blocks.run.nonzero() if self.nodes == "node-feature" else None
 
     def _masked(self, blocks: Blocks, masks: dict[str, Tensor]) -> Tensor:
         arcs = None
@@ -217,11 +229,16 @@ class GNNExplainer:
         """The block of each row of a mask; None where there is a row for each block."""
         if name == "edges":
             return blocks.block_of_edge[blocks.edge_of_arc] if arcs else blocks.block_of_edge
+        if name == "nodes" and (values := self._values(blocks)) is not None:
+            return blocks.block_of_node[values[0]]
         return blocks.block_of_node if name == "nodes" and self.nodes != "feature" else None
 
     def _finished(self, blocks: Blocks, name: str, mask: Tensor, reached: Tensor) -> Tensor:
         """The mask from 0 to 1, and 0 where nothing depends on it."""
         shown = mask.detach().sigmoid() * reached
+        if name == "nodes" and (values := self._values(blocks)) is not None:
+            everywhere = shown.new_zeros(len(blocks.block_of_node), blocks.whole.arguments.x.shape[1])
+            return everywhere.index_put(values, shown)
         if name == "nodes":
             return shown[:, 0] if self.nodes == "node" else shown
         if name == "edges" and not self.tie:

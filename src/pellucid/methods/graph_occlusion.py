@@ -87,16 +87,19 @@ class GraphOcclusion:
             apart = apart[itself]
         costs = costs_of(blocks, arcs=ARCS, dense=self.needs_features)
         first = np.searchsorted(block, np.arange(blocks.count))
-        run = self._deleted if removal == "delete" else self._silenced
         for start, stop in chunks(costs[block[apart]], most=1 if whole.alone else ARCS):
             rows = apart[start:stop]
             mine = block[rows]
             inside = torch.from_numpy(rows - first[mine]).to(found.device)
-            found[torch.from_numpy(rows).to(found.device)] = run(blocks, whole, mine.tolist(), inside, of).to(found)
+            if removal == "delete":
+                scores = self._deleted(blocks, whole, mine.tolist(), inside, of)
+            else:
+                scores = self._silenced(blocks, mine.tolist(), inside, of)
+            found[torch.from_numpy(rows).to(found.device)] = scores.to(found)
         return found
 
     @staticmethod
-    def _silenced(blocks: Blocks, whole: WholePass, mine: list[int], inside: Tensor, of: Of) -> Tensor:
+    def _silenced(blocks: Blocks, mine: list[int], inside: Tensor, of: Of) -> Tensor:
         with blocks.copies(mine) as copies:
             if of == "edges":
                 mask = copies.ones(copies.edges)
