@@ -1,4 +1,4 @@
-# make demo | test | check | docs | bench        PYTHON=python3.12 make demo  takes another Python
+# make demo | test | coverage | check | docs | bench        PYTHON=python3.12 make demo  takes another Python
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ TORCH ?= torch==2.13.0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test check docs bench format clean
+.PHONY: demo test coverage check docs bench format clean
 
 # A Python that has a recent torch lends it to the environment; on any other one the stated release is installed.
 $(VENV)/base:
@@ -31,6 +31,10 @@ demo: $(VENV)/run
 
 # Two processes on two cores: threads of their own would only wait for each other.
 test: $(VENV)/dev
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+# Counting lines takes a third longer.
+coverage: $(VENV)/dev
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal --cov --cov-report=term
 
 check: $(VENV)/dev
