@@ -108,6 +108,23 @@ class RemembersAndLeaves(Residual):
         return self.head(torch.cat([y.mean((2, 3)), y.amax((2, 3))], 1)) * self.steps
 
 
+class AsksForShapes(Residual):
+    """Reads sizes, and lays items and channels along one axis."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        items, channels, height, width = x.shape
+        y = self.conv(x).reshape(items * 8, 1, height, width)
+        y = self.deep((y - y.mean((2, 3), keepdim=True)).view(items, 8, height, width)) + self.side(self.conv(x))
+        return self.head(torch.cat([y.mean((2, 3)), y.amax((2, 3))], 1)) / channels
+
+
+class Mixes(Residual):
+    """Each item depends on the others of its batch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x - x.mean(0, keepdim=True) * 0.5)
+
+
 def by_hook(module: nn.Module, batch: Tensor, name: str, edit: Callable[[Tensor], Tensor]) -> Tensor:
     """The reference: a plain forward hook that returns other values."""
     module = copy.deepcopy(module)
@@ -252,3 +269,44 @@ def test_a_traced_values_edit_gives_the_answer_of_the_picture_it_came_from(batch
     values = pellucid.trace(module, other)["relu"].values
     with torch.no_grad():
         assert torch.allclose(passes.replay(module, batch).logits({"relu": lambda _: values}), module(other), atol=1e-5)
+
+
+KINDS = [Residual, Deciding, WritesThroughAView, Draws, Counts, ReadsByNumpy, RemembersAndLeaves, AsksForShapes, Mixes]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("copies", [1, 2, 5])
+def test_copies_of_one_item_are_as_one_by_one(kind: type[nn.Module], copies: int, batch: Tensor) -> None:
+    module = kind().eval()
+    replay = passes.replay(module, batch[:1])
+    for name in ("deep", "side") if kind is AsksForShapes else ("conv" if kind is WritesThroughAView else "deep",):
+
+        def edit(values: Tensor) -> Tensor:
+            values[range(copies), range(copies)] = 0.7
+            return values
+
+        found = replay.logits({name: edit}, copies=copies)
+        for number in range(copies):
+
+            def alone(values: Tensor, number: int = number) -> Tensor:
+                values[:, number] = 0.7
+                return values
+
+            expected = by_hook(module, batch[:1], name, alone)
+            assert torch.allclose(found[number : number + 1], expected, rtol=1e-5, atol=1e-5), (name, number)
+
+
+@pytest.mark.parametrize("kind", [Residual, AsksForShapes])
+def test_nothing_before_the_change_is_run_for_copies(
+    kind: type[nn.Module], batch: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replay = passes.replay(kind().eval(), batch[:1])
+    replay.logits({"head": halved}, copies=2)
+    ran: list[int] = []
+    finish = Player.finish
+    monkeypatch.setattr(Player, "finish", lambda self: (ran.append(self.ran), finish(self))[1])
+    for site in ("head", "side"):
+        replay.logits({site: halved})
+        replay.logits({site: halved}, copies=7)
+    assert ran[0] == ran[1]
+    assert ran[2] == ran[3]

@@ -6,7 +6,7 @@ counts what it spends, and leaves the model exactly as it was.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -21,6 +21,7 @@ from pellucid.capture.probing import Questions
 from pellucid.capture.recorder import Recorder
 from pellucid.capture.replay import Edit, Replay
 from pellucid.capture.scores import LOGITS, Score, evaluate
+from pellucid.capture.stretching import Stretch, companion
 from pellucid.capture.tape import LeftTapeError, Player, Tape, constants_of
 from pellucid.capture.undisturbed import same_random_states, undisturbed
 from pellucid.errors import MethodError, ModelError, PellucidError, SiteError
@@ -211,6 +212,33 @@ def replay(module: nn.Module, batch: Tensor) -> Replay:
         OutputError: The output is no table of logits with one row per picture.
         CapacityError: The batch, or the values of its sites, do not fit into memory.
     """
+    tape, recorder, output = _taped(module, batch)
+    known: list[Stretch] = []
+
+    def run(edits: Mapping[str, Edit], copies: int) -> Answer:
+        if copies == 1:
+            return _replayed(module, batch, tape, edits)
+        if not known:
+            known.append(Stretch(tape, _taped(module, companion(batch))[0]))
+        many = known[0].tape(copies)
+        if many is not None:
+            try:
+                return _edited(module, batch.expand(copies, *batch.shape[1:]), many, edits)
+            except (LeftTapeError, ModelError):
+                pass
+        each = [_replayed(module, batch, tape, _of_copy(edits, number, copies)) for number in range(copies)]
+        return replace(each[0], logits=torch.cat([one.logits for one in each]))
+
+    return Replay(
+        run,
+        answer=read_answer(recorder, output, items=len(batch)),
+        sites=recorder.sites(),
+        aliases=recorder.aliases,
+        decides=recorder.decides,
+    )
+
+
+def _taped(module: nn.Module, batch: Tensor) -> tuple[Tape, Recorder, Any]:
     with undisturbed(module) as weights, torch.no_grad(), in_memory(module, batch):
         given = batch.clone()
         tape = Tape(constants_of(module), (given,))
@@ -219,13 +247,16 @@ def replay(module: nn.Module, batch: Tensor) -> Replay:
         output = forward(module, given, recorder)
         # After a draw that is skipped, the next one would be another one.
         tape.playable &= not recorder.decides and torch.equal(random, _random_state(batch))
-    return Replay(
-        lambda edits: _replayed(module, batch, tape, edits),
-        answer=read_answer(recorder, output, items=len(batch)),
-        sites=recorder.sites(),
-        aliases=recorder.aliases,
-        decides=recorder.decides,
-    )
+    return tape, recorder, output
+
+
+def _of_copy(edits: Mapping[str, Edit], number: int, copies: int) -> dict[str, Edit]:
+    """Edits of copies that lie side by side, for one of them alone."""
+
+    def alone(edit: Edit) -> Edit:
+        return lambda values: edit(values.repeat(copies, *[1] * (values.dim() - 1)))[number : number + 1]
+
+    return {name: alone(edit) for name, edit in edits.items()}
 
 
 def _random_state(batch: Tensor) -> Tensor:

@@ -2,6 +2,10 @@
 
 replay = passes.replay(module, batch)
 replay.logits({"features.20": lambda maps: maps * 0})
+
+Of one item, many variants are run at once, and what comes before them not at all:
+
+replay.logits({"features.20": lambda maps: variants}, copies=len(variants))
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +25,7 @@ class Replay:
     """One pass of a batch, ready to be run again with sites changed. Holds the model: for use, not for keeping.
 
     Args:
-        run: Runs the model with edits, by site name.
+        run: Runs the model with edits, by site name, on some copies of the one item, or on the batch where it is 1.
         answer: The unchanged answer.
         sites: The sites of the pass, without values.
         aliases: Containers and the sites that they stand for.
@@ -30,7 +34,7 @@ class Replay:
 
     def __init__(
         self,
-        run: Callable[[Mapping[str, Edit]], Answer],
+        run: Callable[[Mapping[str, Edit], int], Answer],
         *,
         answer: Answer,
         sites: Sequence[Site],
@@ -43,11 +47,12 @@ class Replay:
         self.sites = tuple(sites)
         self.aliases = dict(aliases)
 
-    def logits(self, edits: Mapping[str, Edit]) -> Tensor:
+    def logits(self, edits: Mapping[str, Edit], *, copies: int = 1) -> Tensor:
         """The logits, (batch, classes), if sites had had other values.
 
         Args:
             edits: From a selector of one site to a function of its values.
+            copies: So many copies of the one item lie in the batch, and an edit changes each as it likes.
 
         Raises:
             SiteError: A selector means no site, or several, or a part of a tuple.
@@ -59,7 +64,7 @@ class Replay:
                 raise SiteError(
                     f"site {name!r} is one part of a result with several; change a site before or after it."
                 )
-        return self._run(named).logits
+        return self._run(named, copies).logits
 
 
 def without_channels(channels: Sequence[int]) -> Edit:

@@ -32,7 +32,7 @@ class _Argument:
 
 
 @dataclass(slots=True)
-class _Entry:
+class Entry:
     """One call: what it was given beside tensors, what it returned, and which argument it overwrote with what."""
 
     function: Function
@@ -55,9 +55,9 @@ class Tape:
 
     constants: tuple[Tensor, ...]
     given: InitVar[tuple[Tensor, ...]] = ()
-    entries: list[_Entry] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
     playable: bool = True
-    _kept_in: dict[int, list[_Entry]] = field(default_factory=dict)
+    _kept_in: dict[int, list[Entry]] = field(default_factory=dict)
     _alive: dict[int, list[weakref.ref[Tensor]]] = field(default_factory=dict)
 
     def __post_init__(self, given: tuple[Tensor, ...]) -> None:
@@ -73,7 +73,7 @@ class Tape:
         result = function(*args, **kwargs)
         if function is Tensor.data.__set__:  # type: ignore[attr-defined]
             self.playable = False
-        entry = _Entry(function, _settings((args, kwargs)), None)
+        entry = Entry(function, _settings((args, kwargs)), None)
         entry.result = self._noted(result, arguments)
         if target is not None:
             entry.target = next(i for i, tensor in enumerate(arguments) if tensor is target)
@@ -87,12 +87,12 @@ class Tape:
             place = next((i for i, tensor in enumerate(arguments) if tensor is result), None)
             return result.detach() if place is None else _Argument(place)
         if isinstance(result, tuple | list | dict):
-            return _rebuilt(result, [self._noted(item, arguments) for item in _items(result)])
+            return rebuilt(result, [self._noted(item, arguments) for item in items_of(result)])
         if tensors_in(result):
             self.playable = False
         return result
 
-    def _remember(self, entry: _Entry, result: Any, target: Tensor | None) -> None:
+    def _remember(self, entry: Entry, result: Any, target: Tensor | None) -> None:
         for tensor in (*tensors_in(result), *(() if target is None else (target,))):
             place = storage_of(tensor)
             self._alive.setdefault(place, []).append(weakref.ref(tensor))
@@ -108,7 +108,7 @@ class Tape:
         if any(tensor is not None and tensor is not target for tensor in others):
             self.playable = False  # somebody may still look at this memory through another tensor
         for entry in self._kept_in.pop(place, ()):
-            entry.result = _mapped(
+            entry.result = mapped(
                 entry.result, lambda t: t.clone() if isinstance(t, Tensor) and storage_of(t) == place else t
             )
             if entry.overwritten is not None and storage_of(entry.overwritten) == place:
@@ -139,7 +139,7 @@ class Player:
         Raises:
             LeftTapeError: It is not the operation that comes next on the tape.
         """
-        if self._next >= len(self._tape.entries) or self._tape.entries[self._next].function is not function:
+        if self._next >= len(self._tape.entries) or self._tape.entries[self._next].function != function:
             raise LeftTapeError
         entry = self._tape.entries[self._next]
         self._next += 1
@@ -177,10 +177,10 @@ class Player:
         self._unchanged[id(tensor)] = weakref.ref(tensor)
         return tensor
 
-    def _played(self, entry: _Entry, arguments: list[Tensor]) -> Any:
+    def _played(self, entry: Entry, arguments: list[Tensor]) -> Any:
         if entry.target is not None and entry.overwritten is not None:
             arguments[entry.target].data = entry.overwritten
-        return _mapped(
+        return mapped(
             entry.result,
             lambda noted: arguments[noted.place] if isinstance(noted, _Argument) else self._hand_out(noted.detach()),
         )
@@ -207,11 +207,13 @@ def _settings(arguments: Any) -> list[Any]:
     return [type(arguments), arguments] if known else [object()]
 
 
-def _items(container: Any) -> list[Any]:
+def items_of(container: Any) -> list[Any]:
+    """What a list, tuple or dictionary holds."""
     return list(container.values()) if isinstance(container, dict) else list(container)
 
 
-def _rebuilt(container: Any, items: list[Any]) -> Any:
+def rebuilt(container: Any, items: list[Any]) -> Any:
+    """The same kind of list, tuple or dictionary with other things in it."""
     if isinstance(container, dict):
         return dict(zip(container, items, strict=True))
     if hasattr(container, "_fields"):
@@ -219,9 +221,10 @@ def _rebuilt(container: Any, items: list[Any]) -> Any:
     return type(container)(items)
 
 
-def _mapped(noted: Any, change: Callable[[Any], Any]) -> Any:
+def mapped(noted: Any, change: Callable[[Any], Any]) -> Any:
+    """What was noted of a result, each tensor in it changed."""
     if isinstance(noted, Tensor | _Argument):
         return change(noted)
     if isinstance(noted, tuple | list | dict):
-        return _rebuilt(noted, [_mapped(item, change) for item in _items(noted)])
+        return rebuilt(noted, [mapped(item, change) for item in items_of(noted)])
     return noted
