@@ -1,13 +1,15 @@
 """The engine: what it spends, shares, halves and leaves out, with autograd and plain calls as oracles."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from pellucid.capture import knowledge, passes, reading
-from pellucid.capture.asks import Ask, Facts, Op, Parts, Passes, Probing, Reads, Variants
+from pellucid.capture.asks import Ask, Facts, Given, Op, Parts, Passes, Piece, Probing, Reads, Seen, Variants
+from pellucid.capture.probing import run_probe
 from pellucid.capture.scores import Score
 from pellucid.errors import CapacityError, ModelError
 
@@ -183,17 +185,35 @@ class Path:
     def passes(self, facts: Facts) -> Passes:
         return Passes(forwards=self.steps * facts.items, backwards=self.steps * facts.items)
 
-    def probe(self, x: Tensor, rng: torch.Generator) -> Probing:
-        noise = torch.rand(self.steps, generator=rng)
-        path = Variants(count=self.steps, make=lambda i: x * noise[i])
+    def probe(self, given: Given) -> Probing:
+        noise = torch.rand(self.steps, generator=given.rng)
+        path = Variants(count=self.steps, make=lambda i: given.x * noise[i])
         slope = yield Ask(variants=path, want="slope", weights=tuple(float(i) for i in range(self.steps)))
         scores = yield Ask(variants=path, want="score")
-        return Parts(place="input", axes=("channels", "height", "width"), values=slope, checks={"sum": scores.sum(0)})
+        piece = Piece(place="input", axes=("channels", "height", "width"), values=slope)
+        return Parts(pieces=(piece,), checks={"sum": scores.sum(0)})
 
 
 def probe(net: nn.Module, batch: Tensor, size: int, spent: passes.Spent | None = None, place: str = "logits") -> Parts:
     scores = [Score(place=place, weights={1: 1.0})] * len(batch)
-    return passes.run_probe(net, batch, Path(), scores, seed=4, spent=spent or passes.Spent(), batch_size=size)
+    return ask(net, batch, Path(), scores, spent=spent, size=size)
+
+
+def ask(
+    net: nn.Module, batch: Tensor, method: Any, scores: list[Score], spent: passes.Spent | None = None, size: int = 32
+) -> Parts:
+    return run_probe(
+        net,
+        batch,
+        method,
+        scores,
+        seed=4,
+        spent=spent or passes.Spent(),
+        facts=Facts(sites=(), aliases={}, class_site=None, items=len(batch), input_shape=tuple(batch.shape)),
+        seen=Seen(values={}, slopes={}),
+        values=torch.zeros(len(batch)),
+        batch_size=size,
+    )
 
 
 def test_a_probe_gets_weighted_slopes_and_scores_of_its_variants() -> None:
@@ -206,7 +226,7 @@ def test_a_probe_gets_weighted_slopes_and_scores_of_its_variants() -> None:
         score = net(x)[:, 1]
         slope += weight * torch.autograd.grad(score.sum(), x)[0]
         total += score.detach()
-    assert torch.allclose(found.values, slope, rtol=1e-4, atol=1e-6)
+    assert torch.allclose(found.pieces[0].values, slope, rtol=1e-4, atol=1e-6)
     assert torch.allclose(found.checks["sum"], total, rtol=1e-5)
     assert (spent.forwards, spent.backwards, spent.calls) == (30, 15, 2)
 
@@ -216,7 +236,7 @@ def test_a_probe_gets_weighted_slopes_and_scores_of_its_variants() -> None:
 def test_the_answers_of_a_probe_do_not_depend_on_the_size_of_its_batches(size: int, place: str) -> None:
     net, batch = Net(), torch.randn(3, 3, 5, 5)
     whole, parts = probe(net, batch, 32, place=place), probe(net, batch, size, place=place)
-    assert torch.allclose(whole.values, parts.values, rtol=1e-4, atol=1e-6)
+    assert torch.allclose(whole.pieces[0].values, parts.pieces[0].values, rtol=1e-4, atol=1e-6)
     assert torch.allclose(whole.checks["sum"], parts.checks["sum"], rtol=1e-5, atol=1e-6)
 
 
@@ -226,7 +246,7 @@ def test_a_probe_halves_until_it_fits_and_does_not_try_larger_ones_again() -> No
     net.most, net.calls = 4, []
     spent = passes.Spent()
     halved = probe(net, batch, 32, spent)
-    assert torch.allclose(whole.values, halved.values, rtol=1e-4, atol=1e-6)
+    assert torch.allclose(whole.pieces[0].values, halved.pieces[0].values, rtol=1e-4, atol=1e-6)
     assert net.calls[:3] == [15, 7, 3]
     assert set(net.calls[2:]) == {3}
     assert spent.forwards == 30
@@ -237,7 +257,7 @@ def test_a_probe_halves_until_it_fits_and_does_not_try_larger_ones_again() -> No
 
 def test_memory_that_ends_while_variants_are_made_is_handled_too() -> None:
     class Heavy(Path):
-        def probe(self, x: Tensor, rng: torch.Generator) -> Probing:
+        def probe(self, given: Given) -> Probing:
             def make(i: int) -> Tensor:
                 raise MemoryError("no room for variants")
 
@@ -246,14 +266,68 @@ def test_memory_that_ends_while_variants_are_made_is_handled_too() -> None:
 
     scores = [Score(place="logits", weights={0: 1.0})]
     with pytest.raises(CapacityError, match="no room for variants"):
-        passes.run_probe(Net(), torch.randn(1, 3, 5, 5), Heavy(), scores, seed=0, spent=passes.Spent())
+        ask(Net(), torch.randn(1, 3, 5, 5), Heavy(), scores)
+
+
+class Asks:
+    """Asks for what can be asked for, and keeps the answers."""
+
+    def __init__(self, *asks: Ask) -> None:
+        self.asks, self.answers = asks, list[Any]()
+
+    def passes(self, facts: Facts) -> Passes:
+        return Passes()
+
+    def probe(self, given: Given) -> Probing:
+        for each in self.asks:
+            self.answers.append((yield each))
+        return Parts(pieces=(Piece(place="input", axes=("channels", "height", "width"), values=given.x),))
+
+
+@pytest.mark.parametrize("size", [1, 3, 32])
+def test_logits_values_and_slopes_of_variants_are_those_of_each_alone(size: int) -> None:
+    net, batch = Net(), torch.randn(2, 3, 5, 5)
+    variants = Variants(count=3, make=lambda i: batch * (i + 1))
+    wanted = Reads(values=frozenset({"deep"}), slopes=frozenset({"deep", "input"}))
+    probe = Asks(Ask(variants=variants, want="logits"), Ask(variants=variants, want="read", reads=wanted))
+    scores = [Score(place="logits", weights={1: 1.0})] * 2
+    ask(net, batch, probe, scores, size=size)
+    logits, seen = probe.answers
+    for number in range(3):
+        x = (batch * (number + 1)).requires_grad_(True)
+        deep = net.deep(net.relu(net.conv(x)))
+        value = net(x)
+        assert torch.allclose(logits[number], value.detach(), atol=1e-6)
+        assert torch.allclose(seen.values["deep"][number], deep.detach(), atol=1e-6)
+        slope = torch.autograd.grad(value[:, 1].sum(), x)[0]
+        assert torch.allclose(seen.slopes["input"][number], slope, atol=1e-6)
+    assert seen.slopes["deep"].shape == seen.values["deep"].shape
+
+
+@pytest.mark.parametrize("want", ["score", "logits"])
+@pytest.mark.parametrize("place", ["logits", "deep"])
+def test_variants_of_a_site_give_what_a_hook_gives(want: str, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pellucid.capture.probing.SITE_BYTES", 1000)  # two at a time
+    net, batch = Net().eval(), torch.randn(2, 3, 5, 5)
+    with torch.no_grad():
+        maps = net.relu(net.conv(batch))
+    variants = Variants(count=5, make=lambda i: maps * (i / 4))
+    probe, spent = Asks(Ask(variants=variants, want=want, site="relu")), passes.Spent()  # type: ignore[arg-type]
+    ask(net, batch, probe, [Score(place=place, weights={1: 1.0})] * 2, spent)
+    for number in range(5):
+        with torch.no_grad():
+            deep = net.deep(variants.make(number))
+            logits = net.fc(net.relu(deep + variants.make(number)).mean((2, 3)))
+        score = logits[:, 1] if place == "logits" else deep[:, 1].mean((1, 2))
+        assert torch.allclose(probe.answers[0][number], logits if want == "logits" else score, atol=1e-6)
+    assert spent.forwards == 2 * (1 + 5)
 
 
 def test_the_global_random_generator_is_left_alone_and_the_seed_decides() -> None:
     net, batch = Net(), torch.randn(2, 3, 5, 5)
     state = torch.get_rng_state()
     one, other = probe(net, batch, 32), probe(net, batch, 32)
-    assert torch.equal(one.values, other.values)
+    assert torch.equal(one.pieces[0].values, other.pieces[0].values)
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -344,7 +418,7 @@ def test_a_model_that_overwrites_what_its_own_derivative_needs_is_refused_in_one
     with pytest.raises(ModelError, match=r"no derivative can be taken through this model: .* modified by an inplace"):
         read(Spoils(), torch.randn(1, 4), "input")
     with pytest.raises(ModelError, match="no derivative can be taken through this model"):
-        passes.run_probe(Spoils(), torch.randn(1, 4), Path(), scores, seed=0, spent=passes.Spent())
+        ask(Spoils(), torch.randn(1, 4), Path(), scores)
 
 
 def test_what_is_known_is_about_the_batch_that_was_asked_about() -> None:

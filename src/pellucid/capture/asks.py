@@ -113,20 +113,31 @@ class Variants:
     make: Callable[[int], Tensor]
 
 
+Ruling = Callable[["Op"], "BackwardRule | None"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """One question of a probe.
 
     Attributes:
-        variants: The inputs to run.
-        want: "score": the scores of all variants, (count, batch). "slope": derivatives at the input, weighted and
-            summed over the variants, of the batch's shape.
+        variants: The inputs to run; or, where `site` is one, what the site returns instead.
+        want: What is answered. "score": the scores of all variants, (count, batch). "logits": their answers,
+            (count, batch, classes). "slope": derivatives at the input, weighted and summed over the variants, of the
+            batch's shape. "read": a `Seen` whose tensors are (count, batch, ...).
         weights: For slopes, the weight of each variant; all 1 if not given.
+        site: Where the variants are put: at the input, or at a site, for scores and logits; then only what depends on
+            it is run.
+        reads: For "read", what is read of each variant.
+        ruling: For "read", another backward rule per operation.
     """
 
     variants: Variants
-    want: Literal["score", "slope"]
+    want: Literal["score", "logits", "slope", "read"]
     weights: tuple[float, ...] | None = None
+    site: str = INPUT
+    reads: Reads = field(default_factory=Reads)
+    ruling: Ruling | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,25 +154,60 @@ BackwardRule = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What a method returns for a batch: named arrays with the batch first, and measured checks per item.
+class Piece:
+    """One named array of a batch's attribution.
 
     Attributes:
         place: `input` or the site at which the values lie.
         axes: Names of the axes of one item's values, e.g. ("channels", "height", "width").
         values: (batch, *axes).
-        checks: Named numbers per item, each (batch,), e.g. the completeness gap.
-        notes: Sentences per item that a reader must know, e.g. "no positive evidence".
+        name: What it is; None for "pixels" at the input and "map" at a site.
+        standard_error: Of each value, where it was sampled.
     """
 
     place: str
     axes: tuple[str, ...]
     values: Tensor
+    name: str | None = None
+    standard_error: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a method returns for a batch: arrays with the batch first, and measured checks per item.
+
+    Attributes:
+        pieces: One or more; the first is what is drawn.
+        checks: Named numbers per item, each (batch,), e.g. the completeness gap.
+        notes: Sentences per item that a reader must know, e.g. "no positive evidence".
+    """
+
+    pieces: tuple[Piece, ...]
     checks: Mapping[str, Tensor] = field(default_factory=dict)
     notes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
-Probing = Generator[Ask, Tensor, Parts]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What a probe begins with.
+
+    Attributes:
+        x: The prepared batch.
+        rng: Where it draws random numbers, on the processor.
+        facts: What is known about the model.
+        seen: What it wanted to read, of the batch as it is.
+        scores: The score of each item as it is, (batch,).
+    """
+
+    x: Tensor
+    rng: torch.Generator
+    facts: Facts
+    seen: Seen
+    scores: Tensor
+
+
+# Answers are a `Seen` where that was wanted, else a tensor.
+Probing = Generator[Ask, Any, Parts]
 
 
 @runtime_checkable
@@ -179,13 +225,16 @@ class Combine(Protocol):
 
 @runtime_checkable
 class Probe(Protocol):
-    """A method that runs variants of the input."""
+    """A method that runs variants of the input, or of a site.
+
+    One that also needs values or slopes of the batch as it is says so by `reads`, as a method that combines does.
+    """
 
     def passes(self, facts: Facts) -> Passes:
         """The price, before any work."""
         ...
 
-    def probe(self, x: Tensor, rng: torch.Generator) -> Probing:
+    def probe(self, given: Given) -> Probing:
         """Yields questions, receives answers, returns the attribution."""
         ...
 
@@ -214,6 +263,6 @@ class Rules(Protocol):
 Method = Any  # a frozen dataclass that follows one of the three protocols
 
 __all__ = [
-    "INPUT", "Ask", "BackwardRule", "Combine", "Facts", "Method", "Op", "Parts", "Passes", "Probe", "Probing",
-    "Reads", "Rules", "Seen", "Variants",
+    "INPUT", "Ask", "BackwardRule", "Combine", "Facts", "Given", "Method", "Op", "Parts", "Passes", "Piece", "Probe",
+    "Probing", "Reads", "Rules", "Ruling", "Seen", "Variants",
 ]  # fmt: skip

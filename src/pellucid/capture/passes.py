@@ -1,12 +1,11 @@
 """The engine: the only file that runs a user's model or its derivatives.
 
-It merges what methods ask for into shared passes, runs variants in batches and halves them when memory runs out,
-counts what it spends, and leaves the model exactly as it was.
+It records passes, runs them again with sites changed, takes derivatives, and leaves the model exactly as it was.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -14,12 +13,11 @@ from torch import Tensor, nn
 
 from pellucid.capture import knowledge
 from pellucid.capture.answers import Answer, read_answer
-from pellucid.capture.asks import Facts, Parts, Probe
+from pellucid.capture.asks import Facts
 from pellucid.capture.failures import DecidesTogetherError, explained, is_out_of_memory, too_large
 from pellucid.capture.keeping import Wants
-from pellucid.capture.probing import Questions
 from pellucid.capture.recorder import Recorder
-from pellucid.capture.replay import Edit, Replay
+from pellucid.capture.replay import Edit, Replay, Replayed
 from pellucid.capture.scores import LOGITS, Score, evaluate
 from pellucid.capture.stretching import Stretch, companion
 from pellucid.capture.tape import LeftTapeError, Player, Tape, constants_of
@@ -215,19 +213,19 @@ def replay(module: nn.Module, batch: Tensor) -> Replay:
     tape, recorder, output = _taped(module, batch)
     known: list[Stretch] = []
 
-    def run(edits: Mapping[str, Edit], copies: int) -> Answer:
+    def run(edits: Mapping[str, Edit], copies: int, wanted: Collection[str]) -> Replayed:
         if copies == 1:
-            return _replayed(module, batch, tape, edits)
+            return _replayed(module, batch, tape, edits, wanted)
         if not known:
             known.append(Stretch(tape, _taped(module, companion(batch))[0]))
         many = known[0].tape(copies)
         if many is not None:
             try:
-                return _edited(module, batch.expand(copies, *batch.shape[1:]), many, edits)
+                return _edited(module, batch.expand(copies, *batch.shape[1:]), many, edits, wanted)
             except (LeftTapeError, ModelError):
                 pass
-        each = [_replayed(module, batch, tape, _of_copy(edits, number, copies)) for number in range(copies)]
-        return replace(each[0], logits=torch.cat([one.logits for one in each]))
+        each = [_replayed(module, batch, tape, _of_copy(edits, number, copies), wanted) for number in range(copies)]
+        return torch.cat([one for one, _ in each]), {name: torch.cat([of[name] for _, of in each]) for name in wanted}
 
     return Replay(
         run,
@@ -263,27 +261,33 @@ def _random_state(batch: Tensor) -> Tensor:
     return torch.cuda.get_rng_state(batch.device) if batch.is_cuda else torch.get_rng_state()
 
 
-def _replayed(module: nn.Module, batch: Tensor, tape: Tape, edits: Mapping[str, Edit]) -> Answer:
+def _replayed(
+    module: nn.Module, batch: Tensor, tape: Tape, edits: Mapping[str, Edit], wanted: Collection[str]
+) -> Replayed:
     try:
-        return _edited(module, batch, tape, edits)
+        return _edited(module, batch, tape, edits, wanted)
     except LeftTapeError:
         tape.playable = False
     # Only here everything is as it was before the pass that was broken off.
-    return _edited(module, batch, tape, edits)
+    return _edited(module, batch, tape, edits, wanted)
 
 
-def _edited(module: nn.Module, batch: Tensor, tape: Tape, edits: Mapping[str, Edit]) -> Answer:
+def _edited(
+    module: nn.Module, batch: Tensor, tape: Tape, edits: Mapping[str, Edit], wanted: Collection[str]
+) -> Replayed:
     with undisturbed(module) as weights, torch.no_grad(), in_memory(module, batch):
         given = batch.clone()
         player = Player(tape, [given]) if tape.playable else None
-        recorder = Recorder(module, edits=edits, tape=player, before_write=weights.before_write)
+        wants: Wants | None = (lambda name, *_: name in wanted) if wanted else None
+        recorder = Recorder(module, wants=wants, edits=edits, tape=player, before_write=weights.before_write)
         output = forward(module, given, recorder)
         if player is not None:
             player.finish()
         missing = edits.keys() - recorder.edited
         if missing:
             raise SiteError(f"this pass does not come by site {min(missing)!r}, so it cannot be changed.")
-        return read_answer(recorder, output, items=len(batch))
+        logits = read_answer(recorder, output, items=len(batch)).logits
+        return logits, {name: recorder.value(name) for name in wanted}
 
 
 # -- derivatives
@@ -304,44 +308,16 @@ def derivative(total: Tensor, inputs: Sequence[Any], *, retain_graph: bool = Fal
         raise ModelError(f"no derivative can be taken through this model: {said}") from error
 
 
-# -- probes
+# -- scores
 
 
-def run_probe(
-    module: nn.Module,
-    batch: Tensor,
-    method: Probe,
-    scores: Sequence[Score],
-    *,
-    seed: int,
-    spent: Spent,
-    batch_size: int = 32,
-) -> Parts:
-    """Let a probe ask until it has its answer.
+def score_of(module: nn.Module, x: Tensor, scores: Sequence[Score], *, slope: bool) -> tuple[Tensor, Tensor | None]:
+    """The score of each item, and its slope at the input where that is wanted.
 
-    Variants run in batches of at most `batch_size` items, halved when memory runs out; the answer is the same, up to
-    rounding.
+    Raises:
+        DecidesTogetherError: The model decides by the values of its input, and there are several items.
+        MethodError: The score does not depend on the input.
     """
-
-    def run(x: Tensor, chosen: Sequence[Score], slope: bool) -> tuple[Tensor, Tensor | None]:
-        found = _score(module, x, chosen, slope=slope)
-        spent.calls += 1
-        spent.forwards += len(x)
-        spent.backwards += len(x) * slope
-        return found
-
-    known = knowledge.recall(module, batch)
-    questions = Questions(run=run, batch=batch, scores=scores, size=batch_size, facts=known)
-    probing = method.probe(batch, torch.Generator(device="cpu").manual_seed(seed))
-    try:
-        ask = next(probing)
-        while True:
-            ask = probing.send(questions.answer(ask))
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
-
-
-def _score(module: nn.Module, x: Tensor, scores: Sequence[Score], *, slope: bool) -> tuple[Tensor, Tensor | None]:
     sites = {score.place for score in scores} - {LOGITS}
     with undisturbed(module) as weights, torch.set_grad_enabled(slope):
         wants: Wants | None = (lambda name, *_: name in sites) if sites else None

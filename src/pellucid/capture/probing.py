@@ -1,73 +1,205 @@
 """The questions of a probe, run in batches that halve when memory runs out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from pellucid.capture.asks import Ask, Facts
+from pellucid.capture import knowledge, passes, reading
+from pellucid.capture.asks import INPUT, Ask, Facts, Given, Parts, Probe, Seen, Variants
 from pellucid.capture.failures import DecidesTogetherError, is_out_of_memory, too_large
-from pellucid.capture.scores import Score
+from pellucid.capture.passes import Spent
+from pellucid.capture.replay import Edit, Replay
+from pellucid.capture.scores import LOGITS, Score, evaluate
+from pellucid.errors import CapacityError
 
-# Runs some inputs, each with its own score: the scores' values, and their slopes at the inputs where they are wanted.
-Run = Callable[[Tensor, Sequence[Score], bool], tuple[Tensor, Tensor | None]]
+SITE_BYTES = 64_000_000
+"""Most memory that the variants of a site take at once."""
 
 
-@dataclass(slots=True)
-class Questions:
-    """Answers one ask after the other; a size that memory did not allow is not tried again.
+def run_probe(
+    module: nn.Module,
+    batch: Tensor,
+    method: Probe,
+    scores: Sequence[Score],
+    *,
+    seed: int,
+    spent: Spent,
+    facts: Facts,
+    seen: Seen,
+    values: Tensor,
+    batch_size: int = 32,
+) -> Parts:
+    """Let a probe ask until it has its answer.
 
-    Attributes:
-        run: Runs a batch.
-        batch: The inputs that are explained.
-        scores: One score per input.
-        size: Most items in one batch.
-        facts: What is known about the model, for a message.
+    Variants run in batches of at most `batch_size` items, halved when memory runs out; the answer is the same, up to
+    rounding. Variants of a site run in batches of `SITE_BYTES`, since nothing but what depends on the site is run.
+
+    Args:
+        module: The model.
+        batch: The prepared batch.
+        method: The probe.
+        scores: One score per item.
+        seed: For its random draws.
+        spent: Where the cost is counted.
+        facts: What is known about the model.
+        seen: What the probe wanted to read.
+        values: The scores of the batch as it is.
+        batch_size: Most items in one pass.
+
+    Raises:
+        CapacityError: Not even one item fits into memory.
     """
+    questions = _Questions(module=module, batch=batch, scores=scores, size=batch_size, spent=spent)
+    rng = torch.Generator(device="cpu").manual_seed(seed)
+    probing = method.probe(Given(x=batch, rng=rng, facts=facts, seen=seen, scores=values))
+    try:
+        ask = next(probing)
+        while True:
+            ask = probing.send(questions.answer(ask))
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
 
-    run: Run
+
+@dataclass(slots=True, kw_only=True)
+class _Questions:
+    """Answers one ask after the other; a size that memory did not allow is not tried again."""
+
+    module: nn.Module
     batch: Tensor
     scores: Sequence[Score]
     size: int
-    facts: Facts | None
+    spent: Spent
+    replays: dict[int, Replay] = field(default_factory=dict)
 
-    def answer(self, ask: Ask) -> Tensor:
-        """The scores of all variants, (count, batch), or the weighted sum of the slopes, of the batch's shape.
+    def answer(self, ask: Ask) -> Tensor | Seen:
+        """The scores or the logits of all variants, the weighted sum of the slopes, or what was read."""
+        if ask.site != INPUT:
+            return self._at_site(ask)
+        if ask.want == "read":
+            return self._read(ask)
+        return self._slope(ask) if ask.want == "slope" else self._plain(ask)
 
-        Raises:
-            CapacityError: Not even one item fits into memory.
-        """
-        items, count = len(self.batch), ask.variants.count
-        weights = ask.weights or (1.0,) * count
+    def _plain(self, ask: Ask) -> Tensor:
+        found: list[Tensor] = []
+
+        def run(x: Tensor, chunk: _Chunk) -> None:
+            if ask.want == "logits":
+                found.append(passes.answer(self.module, x).logits)
+            else:
+                found.append(passes.score_of(self.module, x, self._scores(chunk), slope=False)[0])
+
+        self._each(ask.variants, run)
+        return self._by_variant(torch.cat(found))
+
+    def _slope(self, ask: Ask) -> Tensor:
+        weights = ask.weights or (1.0,) * ask.variants.count
         exact = torch.float64 if self.batch.dtype == torch.float64 else torch.float32
         total = torch.zeros_like(self.batch, dtype=exact)
-        values = self.batch.new_zeros((count, items))
-        work = [(variant, item) for variant in range(count) for item in range(items)]
+
+        def run(x: Tensor, chunk: _Chunk) -> None:
+            _, slopes = passes.score_of(self.module, x, self._scores(chunk), slope=True)
+            assert slopes is not None
+            self.spent.backwards += len(x)
+            for slope, (variant, item) in zip(slopes, chunk, strict=True):
+                total[item] += weights[variant] * slope
+
+        self._each(ask.variants, run)
+        return total.to(self.batch.dtype)
+
+    def _read(self, ask: Ask) -> Seen:
+        found: list[Seen] = []
+
+        def run(x: Tensor, chunk: _Chunk) -> None:
+            scores, spent = self._scores(chunk), Spent()
+            _, _, [(_, _, seen)] = reading.read(
+                self.module,
+                x,
+                reads=lambda _: ask.reads,
+                resolve=[reading.already(scores)],
+                spent=spent,
+                ruling=ask.ruling,
+            )
+            found.append(seen)
+            self.spent.backwards += spent.backwards
+
+        self._each(ask.variants, run)
+        joined = Seen.joined(found)
+        return Seen(
+            values={name: self._by_variant(tensor) for name, tensor in joined.values.items()},
+            slopes={name: self._by_variant(tensor) for name, tensor in joined.slopes.items()},
+        )
+
+    def _scores(self, chunk: "_Chunk") -> list[Score]:
+        return [self.scores[item] for _, item in chunk]
+
+    def _by_variant(self, rows: Tensor) -> Tensor:
+        return rows.reshape(-1, len(self.batch), *rows.shape[1:])
+
+    def _each(self, variants: Variants, run: Callable[[Tensor, "_Chunk"], None]) -> None:
+        """Variants of items, as many at once as fit, variant by variant."""
+        work = [(variant, item) for variant in range(variants.count) for item in range(len(self.batch))]
         made: dict[int, Tensor] = {}
         done = 0
         while done < len(work):
             chunk = work[done : done + self.size]
             try:
                 for variant in sorted({variant for variant, _ in chunk} - made.keys()):
-                    made[variant] = ask.variants.make(variant)
-                x = torch.stack([made[variant][item] for variant, item in chunk])
-                score, slope = self.run(x, [self.scores[item] for _, item in chunk], ask.want == "slope")
+                    made[variant] = variants.make(variant)
+                run(torch.stack([made[variant][item] for variant, item in chunk]), chunk)
             except DecidesTogetherError:
                 self.size = 1
                 continue
-            except (RuntimeError, MemoryError) as error:
+            except (RuntimeError, MemoryError, CapacityError) as error:
                 if not is_out_of_memory(error):
                     raise
                 if len(chunk) == 1:
-                    raise too_large(self.batch[:1], self.facts, error) from error
+                    raise too_large(self.batch[:1], knowledge.recall(self.module, self.batch), error) from error
                 self.size = len(chunk) // 2
                 continue
-            for place, (variant, item) in enumerate(chunk):
-                values[variant, item] = score[place]
-                if slope is not None:
-                    total[item] += weights[variant] * slope[place]
+            self.spent.calls += 1
+            self.spent.forwards += len(chunk)
             done += len(chunk)
-            oldest = work[done][0] if done < len(work) else count
+            oldest = work[done][0] if done < len(work) else variants.count
             made = {variant: tensor for variant, tensor in made.items() if variant >= oldest}
-        return total.to(self.batch.dtype) if ask.want == "slope" else values
+
+    def _at_site(self, ask: Ask) -> Tensor:
+        """Variants of a site, item by item; what comes before the site is not run again."""
+        count = ask.variants.count
+        rows = [self._of_item(ask, item, count) for item in range(len(self.batch))]
+        return torch.stack(rows, dim=1)
+
+    def _of_item(self, ask: Ask, item: int, count: int) -> Tensor:
+        if item not in self.replays:
+            self.replays = {item: passes.replay(self.module, self.batch[item : item + 1])}
+            self.spent.calls += 1
+            self.spent.forwards += 1
+        replay, score = self.replays[item], self.scores[item]
+        places = frozenset({score.place} - {LOGITS})
+        found: list[Tensor] = []
+        done, size = 0, count
+        while done < count:
+            first = ask.variants.make(done)[item : item + 1]
+            size = min(size, max(1, SITE_BYTES // max(first.nbytes, 1)))
+            rest = [ask.variants.make(number)[item : item + 1] for number in range(done + 1, min(done + size, count))]
+            values = torch.cat([first, *rest])
+            try:
+                seen = replay.places({ask.site: _putting(values)}, copies=len(values), sites=places)
+            except CapacityError:
+                if len(values) == 1:
+                    raise
+                size = len(values) // 2
+                continue
+            self.spent.calls += 1
+            self.spent.forwards += len(values)
+            found.append(seen[LOGITS] if ask.want == "logits" else evaluate([score] * len(values), seen))
+            done += len(values)
+        return torch.cat(found)
+
+
+_Chunk = list[tuple[int, int]]
+
+
+def _putting(values: Tensor) -> Edit:
+    return lambda _: values

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from pellucid.capture import knowledge
 from pellucid.capture.answers import Answer, read_answer
-from pellucid.capture.asks import Facts, Reads, Seen
+from pellucid.capture.asks import Facts, Reads, Ruling, Seen
 from pellucid.capture.failures import DecidesTogetherError, is_out_of_memory, not_finite, too_large
 from pellucid.capture.keeping import Wants
 from pellucid.capture.passes import Spent, derivative, facts, forward, in_memory, record, recorded
 from pellucid.capture.recorder import Recorder
-from pellucid.capture.rules import Interceptor, Ruling
+from pellucid.capture.rules import Interceptor
 from pellucid.capture.scores import LOGITS, Score, evaluate
 from pellucid.capture.sites import INPUT
 from pellucid.capture.undisturbed import undisturbed
@@ -183,7 +183,7 @@ def _read_parts(
     found: list[Found] = []
     for number, part in enumerate(parts):
         rows = slice(number * size, number * size + len(part))
-        mine = [_already(each[rows]) for each in scores]
+        mine = [already(each[rows]) for each in scores]
         found.append(_read(module, part, reads, mine, spent, ruling)[2])
     results: Found = []
     for target, whole in enumerate(scores):
@@ -192,7 +192,8 @@ def _read_parts(
     return Answer(logits=logits, looked_through=answers[0].looked_through), known, results
 
 
-def _already(scores: Sequence[Score]) -> Resolve:
+def already(scores: Sequence[Score]) -> Resolve:
+    """Scores that were resolved before."""
     return lambda _logits, _known: scores
 
 

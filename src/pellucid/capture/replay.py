@@ -8,24 +8,28 @@ Of one item, many variants are run at once, and what comes before them not at al
 replay.logits({"features.20": lambda maps: variants}, copies=len(variants))
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from pellucid.capture.answers import Answer
+from pellucid.capture.scores import LOGITS
 from pellucid.capture.sites import Site, select_one
 from pellucid.errors import SiteError
 
 # From the values of a site, a copy that may be altered, to what is put in their place: same shape, same type.
 Edit = Callable[[Tensor], Tensor]
+# The logits, and the values of the sites that were wanted.
+Replayed = tuple[Tensor, dict[str, Tensor]]
 
 
 class Replay:
     """One pass of a batch, ready to be run again with sites changed. Holds the model: for use, not for keeping.
 
     Args:
-        run: Runs the model with edits, by site name, on some copies of the one item, or on the batch where it is 1.
+        run: Runs the model with edits, by site name, on some copies of the one item, or on the batch where it is 1, and
+            keeps the values of some sites.
         answer: The unchanged answer.
         sites: The sites of the pass, without values.
         aliases: Containers and the sites that they stand for.
@@ -34,7 +38,7 @@ class Replay:
 
     def __init__(
         self,
-        run: Callable[[Mapping[str, Edit], int], Answer],
+        run: Callable[[Mapping[str, Edit], int, Collection[str]], Replayed],
         *,
         answer: Answer,
         sites: Sequence[Site],
@@ -58,13 +62,18 @@ class Replay:
             SiteError: A selector means no site, or several, or a part of a tuple.
             SettingError: An edit has changed the shape or the type.
         """
+        return self.places(edits, copies=copies)[LOGITS]
+
+    def places(self, edits: Mapping[str, Edit], *, copies: int = 1, sites: Collection[str] = ()) -> dict[str, Tensor]:
+        """The same logits under `logits`, and the values that some sites would have had, by name."""
         named = {select_one(selector, self.sites, self.aliases).name: edit for selector, edit in edits.items()}
         for name in named:
             if name.endswith("]"):
                 raise SiteError(
                     f"site {name!r} is one part of a result with several; change a site before or after it."
                 )
-        return self._run(named, copies).logits
+        logits, values = self._run(named, copies, sites)
+        return {**values, LOGITS: logits}
 
 
 def without_channels(channels: Sequence[int]) -> Edit:

@@ -6,10 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pellucid.capture.asks import BackwardRule, Op
+from pellucid.capture.asks import BackwardRule, Op, Ruling
 from pellucid.capture.operations import kind_of, written_in_place
-
-Ruling = Callable[[Op], BackwardRule | None]
 
 
 class Interceptor:

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from jaxtyping import Float
 from torch import Tensor
 
-from pellucid.capture.asks import Facts, Parts, Reads, Seen
+from pellucid.capture.asks import Facts, Parts, Piece, Reads, Seen
 from pellucid.capture.sites import Site
 from pellucid.errors import MethodError, SettingError
 from pellucid.methods.catalogue import register
@@ -54,7 +54,8 @@ class GradCAM:
         raw = weighted_maps(seen.values[name], seen.slopes[name])
         cut = self.sign == "positive"
         notes = {i: (_no_evidence(item, cut=cut),) for i, item in enumerate(raw) if bool((item <= 0).all())}
-        return Parts(place=name, axes=("height", "width"), values=raw.clamp(min=0) if cut else raw, notes=notes)
+        piece = Piece(place=name, axes=("height", "width"), values=raw.clamp(min=0) if cut else raw)
+        return Parts(pieces=(piece,), notes=notes)
 
     def _site(self, facts: Facts) -> Site:
         if self.site != "default":

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pellucid import __version__, archive
 from pellucid.capture.answers import Answer
-from pellucid.capture.asks import Facts, Method, Parts
+from pellucid.capture.asks import Facts, Method, Parts, Piece
 from pellucid.capture.sites import INPUT, Site
 from pellucid.inputs.image import Image
 from pellucid.methods.catalogue import name_of, settings_of
@@ -106,15 +106,12 @@ def _one(
     facts: Facts,
     cost: Cost,
 ) -> Explanation:
-    values = _array(parts.values[item])
-    site = None if parts.place == INPUT else facts.site(parts.place)
-    box = _box(site, tuple(batch.tensor.shape[2:])) if parts.axes[-2:] == ("height", "width") else None
-    notes = [*parts.notes.get(item, ()), *_remarks(values)]
+    made = tuple(_part(piece, item, facts, sides=tuple(batch.tensor.shape[2:])) for piece in parts.pieces)
+    notes = [*parts.notes.get(item, ()), *_remarks(made[0].values)]
     if answer.looked_through is not None and target.classes:
         through = answer.looked_through.replace("_", "-")
         notes.append(f"the model ends in {through}; its input, the logits, was explained")
     subject, digest = batch.subject(item)
-    name = "pixels" if site is None else "map"
     return Explanation(
         method=name_of(method),
         settings=settings_of(method),
@@ -122,7 +119,7 @@ def _one(
         score=score,
         logits=_array(answer.logits[item]),
         looked_through=answer.looked_through,
-        parts=(Part(name=name, place=parts.place, axes=parts.axes, values=values, box=box),),
+        parts=made,
         checks={name: float(numbers[item]) for name, numbers in parts.checks.items()},
         notes=tuple(notes),
         subject=subject,
@@ -133,6 +130,18 @@ def _one(
         precision=str(batch.tensor.dtype).removeprefix("torch."),
         cost=cost,
         versions=versions(),
+    )
+
+
+def _part(piece: Piece, item: int, facts: Facts, *, sides: tuple[int, ...]) -> Part:
+    site = None if piece.place == INPUT else facts.site(piece.place)
+    return Part(
+        name=piece.name or ("pixels" if site is None else "map"),
+        place=piece.place,
+        axes=piece.axes,
+        values=_array(piece.values[item]),
+        box=_box(site, sides) if piece.axes[-2:] == ("height", "width") else None,
+        standard_error=None if piece.standard_error is None else _array(piece.standard_error[item]),
     )
 
 

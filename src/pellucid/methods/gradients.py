@@ -1,5 +1,6 @@
 """Methods that follow the gradient to the input."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -8,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pellucid.capture.asks import INPUT, Ask, Facts, Parts, Passes, Probing, Reads, Seen, Variants
+from pellucid.capture.asks import INPUT, Ask, Facts, Given, Parts, Passes, Piece, Probing, Reads, Seen, Variants
 from pellucid.errors import SettingError
 from pellucid.methods.catalogue import register
 
@@ -34,7 +35,7 @@ class Saliency:
 
     def combine(self, seen: Seen, facts: Facts) -> Parts:
         """The slope itself."""
-        return Parts(place=INPUT, axes=axes_of(seen.slopes[INPUT]), values=seen.slopes[INPUT])
+        return at_input(seen.slopes[INPUT])
 
 
 @register("integrated-gradients")
@@ -74,29 +75,39 @@ class IntegratedGradients:
         _blur_of(self.baseline)
 
     def passes(self, facts: Facts) -> Passes:
-        """One forward and backward per point and item, and two forwards for the check."""
-        return Passes(forwards=(self.steps + 2) * facts.items, backwards=self.steps * facts.items)
+        """One forward and backward per point and item, and one forward for the check."""
+        return Passes(forwards=(self.steps + 1) * facts.items, backwards=self.steps * facts.items)
 
-    def probe(self, x: Float[Tensor, "batch *dims"], rng: torch.Generator) -> Probing:
+    def probe(self, given: Given) -> Probing:
         """Average the slope along the straight path, times the distance."""
+        x = given.x
         start = baseline_of(x, self.baseline)
         nodes, weights = quadrature(self.rule, self.steps)
         path = Variants(count=self.steps, make=lambda i: start + nodes[i] * (x - start))
         slope = yield Ask(variants=path, want="slope", weights=weights)
-        ends = yield Ask(variants=Variants(count=2, make=lambda i: (start, x)[i]), want="score")
+        [nothing] = yield Ask(variants=Variants(count=1, make=lambda _: start), want="score")
         values = (x - start) * slope
-        difference = (ends[1] - ends[0]).double()
+        difference = (given.scores - nothing).double()
         gap = values.flatten(1).double().sum(1) - difference
         # Where the score does not change there is nothing to take a share of.
         share = torch.where(difference == 0, torch.nan, gap.abs() / difference.abs())
         still = "the score is the same at the baseline as at the input, so the gap is no share of a change"
-        return Parts(
-            place=INPUT,
-            axes=axes_of(x),
-            values=values,
+        return at_input(
+            values,
             checks={"completeness gap": gap, "relative gap": share},
             notes={i: (still,) for i, change in enumerate(difference.tolist()) if change == 0},
         )
+
+
+def at_input(
+    values: Tensor,
+    *,
+    checks: Mapping[str, Tensor] | None = None,
+    notes: Mapping[int, tuple[str, ...]] | None = None,
+) -> Parts:
+    """Values of the input's own shape, as a method returns them."""
+    piece = Piece(place=INPUT, axes=axes_of(values), values=values)
+    return Parts(pieces=(piece,), checks=checks or {}, notes=notes or {})
 
 
 def axes_of(x: Tensor) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from torch import Tensor
 from pellucid.capture.asks import INPUT, BackwardRule, Facts, Op, Parts, Reads, Seen
 from pellucid.errors import MethodError
 from pellucid.methods.catalogue import register
-from pellucid.methods.gradients import axes_of
+from pellucid.methods.gradients import at_input
 
 # Rectifiers by definition, and operations that are one where their settings say so (hardtanh from 0, clamp(min=0)).
 _RECTIFIERS = frozenset({"relu", "relu6"})
@@ -51,7 +51,7 @@ class GuidedBackpropagation:
 
     def combine(self, seen: Seen, facts: Facts) -> Parts:
         """The slope itself."""
-        return Parts(place=INPUT, axes=axes_of(seen.slopes[INPUT]), values=seen.slopes[INPUT])
+        return at_input(seen.slopes[INPUT])
 
 
 def _guided(slope: Tensor, before: Tensor, after: Tensor) -> Tensor:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from pellucid.capture import passes, reading
+from pellucid.capture import reading
 from pellucid.capture.answers import Answer
-from pellucid.capture.asks import Combine, Facts, Method, Probe, Reads, Rules, Seen
+from pellucid.capture.asks import Facts, Method, Probe, Reads, Rules, Seen
 from pellucid.capture.failures import DecidesTogetherError
 from pellucid.capture.passes import Spent
+from pellucid.capture.probing import run_probe
 from pellucid.capture.scores import Score
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.finishing import Batch, finished
@@ -98,13 +99,16 @@ def _group(
         for resolved, (scores, values, seen) in zip(read.targets, read.found, strict=True):
             started, spent = time.perf_counter(), Spent()
             if isinstance(method, Probe):
-                parts = passes.run_probe(
+                parts = run_probe(
                     batch.model.module,
                     batch.tensor,
                     method,
                     scores,
                     seed=batch.seed,
                     spent=spent,
+                    facts=read.facts,
+                    seen=seen,
+                    values=values,
                     batch_size=room.size,
                 )
             else:
@@ -112,7 +116,7 @@ def _group(
             items = len(batch.tensor)
             cost = Cost(
                 forwards=read.forwards + round(spent.forwards / items),
-                backwards=round(spent.backwards / items) if isinstance(method, Probe) else read.backwards,
+                backwards=round(spent.backwards / items) + (read.backwards if hasattr(method, "reads") else 0),
                 seconds=(share / len(targets) + time.perf_counter() - started) / items,
                 device=str(batch.tensor.device),
             )
@@ -134,13 +138,13 @@ def _group(
 def _read(batch: Batch, methods: Sequence[Method], targets: Sequence[str], room: Room) -> _Read:
     """One forward pass, and one backward pass per target where a method wants slopes."""
     spent, started = Spent(), time.perf_counter()
-    combining = [method for method in methods if isinstance(method, Combine)]
+    reading_too = [method for method in methods if hasattr(method, "reads")]
     ruling = next((method.rule for method in methods if isinstance(method, Rules)), None)
     found_out: list[list[Resolved]] = []
 
     def reads(facts: Facts) -> Reads:
         wanted = Reads(values=frozenset().union(*(places_of(target, facts) for target in targets)))
-        for method in combining:
+        for method in reading_too:
             wanted = wanted | method.reads(facts)
         return wanted
 
