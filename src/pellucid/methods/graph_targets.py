@@ -37,6 +37,11 @@ def check_graph_target(target: str) -> None:
     _split(target)
 
 
+def asks_of_all(target: str) -> bool:
+    """Whether a target means every node or every edge."""
+    return _split(target)[1] == "*"
+
+
 def aims_of(target: str, graph: Graph, rows: RowsOf) -> list[tuple[int, ...]]:
     """What a target is about in one graph: nodes, ends of edges, or nothing for the graph itself.
 

@@ -68,8 +68,8 @@ def _head(bundle: GraphBundle, words: Catalogue, key: str, names: dict[str, str]
         short.append(
             ("graph.short.nodes", number(seen), words.say("graph.short.edges", count=record["facts"]["edges"]))
         )
-    if "flow nodes" in bundle.arrays:
-        shares = bundle.arrays["flow nodes"]
+    shares = bundle.arrays.get("flow nodes")
+    if shares is not None and shares.any():
         best = int(np.abs(shares).argmax())
         name = node_called(bundle.graph, best, words)
         short.append(
