@@ -316,3 +316,25 @@ def test_where_nothing_is_brought_nobody_brings_most() -> None:
     assert "All 2 features have the value 0." in words
     assert "brings most" not in words
     assert "largest share comes" not in words
+
+
+def test_a_node_that_hears_only_itself_is_said_to() -> None:
+    graph = ring(200, directed=True, edges=[(node, node + 1) for node in range(199)])
+    words = text_of(render(made(graph, target="node:0", methods=["saliency"])))
+    assert "depends on that one node alone, of 200." in words
+    assert "Drawn is the one node in sight; the whole graph has 200." in words
+    assert "0 hops" not in words
+
+
+def test_where_all_that_is_in_sight_is_drawn_that_is_said() -> None:
+    words = text_of(
+        render(made(ring(200, edges=[(n, n + 1) for n in range(199)]), target="node:9", methods=["saliency"]))
+    )
+    assert "Drawn are all 5 nodes in sight; the whole graph has 200." in words
+
+
+def test_degrees_of_a_directed_graph_count_what_leads_to_a_node() -> None:
+    graph = four_nodes(directed=True)
+    assert "0 to 2 edges lead to a node" in text_of(render(made(graph)))
+    weighted = four_nodes(directed=True, edge_weights=[1.0, 1.0, 1.0, 1.0])
+    assert "The weights of the edges that lead to a node sum to 0 to 2" in text_of(render(made(weighted)))

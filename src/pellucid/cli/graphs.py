@@ -13,7 +13,6 @@ from pellucid.errors import SettingError, did_you_mean
 
 if TYPE_CHECKING:
     from pellucid.inputs.graph import Graph
-    from pellucid.inputs.graph_set import GraphSet
 
 _GRAPH = "Reading a graph"
 _SMILES = "smiles:"

@@ -52,7 +52,8 @@ def aims_of(target: str, graph: Graph, rows: RowsOf) -> list[tuple[int, ...]]:
     wanted = {"node": "nodes", "edge": "edges", "graph": "graphs"}[where]
     if wanted != rows:
         raise TargetError(
-            f"target {target!r} is about {'an' if where == 'edge' else 'a'} {where}, and this model answers for {rows}; write {_ONE[rows]}."
+            f"target {target!r} is about {'an' if where == 'edge' else 'a'} {where}, and this model answers for "
+            f"{rows}; write {_ONE[rows]}."
         )
     if rows == "graphs":
         return [()]

@@ -72,8 +72,9 @@ def flow_section(bundle: GraphBundle, words: Catalogue) -> dict[str, Any] | None
     best = int(np.abs(shares).argmax())
     half = _half(np.abs(shares))
     brought = bool(np.any(shares))
+    key = "graph.flow.claim" if brought else "graph.flow.claim.none"
     claim = words.say(
-        "graph.flow.claim" if brought else "graph.flow.claim.none", name=node_called(graph, best, words), share=number(shares[best], sign=True),
+        key, name=node_called(graph, best, words), share=number(shares[best], sign=True),
         score=number(found["score"], digits=4), of=scored(bundle, words),
     )  # fmt: skip
     bias = float(sum(found["biases"]))
