@@ -264,3 +264,10 @@ def test_a_name_that_fits_no_drawing_is_refused_before_anything_is_explained(
     monkeypatch.setattr("pellucid.methods.explaining.explain_many", None)
     ended = cli("graph", "explain", "gnet.py:nodes", *four, "--trust", "--target", "node:Cem", "-o", "why.png")
     assert "expected a name that ends in .svg" in ended.errors[-1]
+
+
+@pytest.mark.parametrize("command", ["trace", "maps"])
+def test_commands_about_pictures_say_where_graphs_are_looked_at(cli: Cli, four: tuple[str, ...], command: str) -> None:
+    ended = cli(command, "gnet.py:nodes", "friends.csv", "--trust")
+    assert ended.code == 1
+    assert "takes graphs, expected a model that takes pictures; for graphs there are pellucid graph" in ended.errors[-1]
