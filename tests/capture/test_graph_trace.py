@@ -129,7 +129,7 @@ def test_the_flow_of_a_graph_sums_to_its_logit(readout: Any) -> None:
 
 def test_a_featureless_graph_says_so() -> None:
     shown = str(traced(GCN(4, 2), SQUARE).node(3))
-    assert "neighbours 0, 1, 2" in shown
+    assert "neighbours node 0, node 1, node 2" in shown
     assert "its row of X is 1 at itself and 0 elsewhere" in shown
     assert "0.2887 × node 0  [1 0 0 0]" in shown
 

@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Cli, of_net
 
+from pellucid.inputs.graph import Graph
+
 NET = """
 import torch
 from pellucid.models.gcn import GCN
@@ -182,3 +184,90 @@ def test_the_demo_says_what_is_missing_without_rdkit(cli: Cli, place: Path, monk
     assert ended.code == 0
     assert record["pages"] == ["pellucid-karate.html"]
     assert "pip install 'pellucid[molecules]'" in record["missing"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("graph", "show"),
+        ("graph", "matrices"),
+        ("graph", "explain", "gnet.py:nodes", "--trust", "--target", "node:Cem"),
+        ("explain", "gnet.py:nodes", "--trust", "--target", "node:Cem"),
+    ],
+)
+def test_a_table_of_nodes_is_never_replaced(cli: Cli, four: tuple[str, ...], place: Path, command: tuple[str]) -> None:
+    (place / "people.svg").write_text(PEOPLE)
+    ended = cli(*command, "friends.csv", "--nodes", "people.svg", "-o", "people.svg")
+    assert ended.code == 2
+    assert "expected another file than those that are read" in ended.errors[-1]
+    assert (place / "people.svg").read_text() == PEOPLE
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("karate", "--item", "3"), "--item is 3, expected nothing, since 'karate' is one graph"),
+        (("karate", "--directed"), "--directed is 'said', expected nothing, since edges of 'karate' have no direction"),
+        (("karate", "--nodes", "people.csv"), "--nodes is 'people.csv', expected nothing"),
+        (("smiles:CO", "--nodes", "people.csv"), "--nodes is 'people.csv', expected nothing"),
+        (("karate", "--node", "membr 3"), "the nearest name is 'member 3'."),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(
+    cli: Cli, four: tuple[str, ...], given: tuple[str, ...], message: str
+) -> None:
+    ended = cli("graph", "show", *given)
+    assert ended.code == 2
+    assert message in ended.errors[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (".", "'.' is a folder without a data set of graphs, expected a graph"),
+        ("", "the path is empty, expected the path of a graph"),
+        ("prose.txt", "'prose.txt' holds nothing that is known as a graph; see docs/graph-inputs.md"),
+    ],
+)
+def test_what_is_no_graph_is_refused_in_words_about_graphs(cli: Cli, place: Path, name: str, message: str) -> None:
+    (place / "prose.txt").write_text("Dear reader,\nthis is prose.\n")
+    ended = cli("graph", "show", name)
+    assert ended.code == 1
+    assert message in ended.errors[0]
+
+
+def test_a_name_that_two_nodes_have_is_no_node(cli: Cli, place: Path) -> None:
+    (place / "twins.json").write_text(Graph(edges=[(0, 1), (1, 2)], node_names=["Kim", "Lee", "Kim"]).to_json())
+    ended = cli("graph", "matrices", "twins.json", "--node", "Kim")
+    assert ended.code == 2
+    assert "expected a number, since 2 nodes have that name (0, 2)" in ended.errors[-1]
+
+
+def test_trace_calls_neighbours_by_their_names(cli: Cli, four: tuple[str, ...]) -> None:
+    ended = cli("graph", "trace", "gnet.py:nodes", *four, "--trust", "--node", "Cem")
+    assert ended.out.startswith("Cem: neighbours Anna, Ben, Dora\n")
+
+
+def test_show_says_that_degrees_of_directed_edges_are_incoming(cli: Cli, four: tuple[str, ...]) -> None:
+    ended = cli("graph", "show", "friends.csv", "--directed", "--node", "Anna")
+    assert "incoming degree 0: no edge leads here" in ended.out
+
+
+def test_long_names_do_not_widen_the_matrices(cli: Cli, place: Path) -> None:
+    (place / "long.json").write_text(Graph(edges=[(0, 1)], node_names=["x" * 300, "y"]).to_json())
+    assert max(map(len, cli("graph", "matrices", "long.json").out.splitlines())) < 100
+
+
+def test_a_name_that_fits_no_drawing_is_refused_before_anything_is_explained(
+    cli: Cli, four: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pellucid.methods.explaining.explain_many", None)
+    ended = cli("graph", "explain", "gnet.py:nodes", *four, "--trust", "--target", "node:Cem", "-o", "why.png")
+    assert "expected a name that ends in .svg" in ended.errors[-1]
+
+
+@pytest.mark.parametrize("command", ["trace", "maps"])
+def test_commands_about_pictures_say_where_graphs_are_looked_at(cli: Cli, four: tuple[str, ...], command: str) -> None:
+    ended = cli(command, "gnet.py:nodes", "friends.csv", "--trust")
+    assert ended.code == 1
+    assert "takes graphs, expected a model that takes pictures; for graphs there are pellucid graph" in ended.errors[-1]

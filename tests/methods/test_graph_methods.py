@@ -188,7 +188,7 @@ WRONG: list[tuple[str, str, type[Exception], str]] = [
     ("saliency", "node:", TargetError, "cannot be read"),
     ("saliency", "graph", TargetError, "is about a graph, and this model answers for nodes; write node:0"),
     ("saliency", "top:1", TargetError, "is about a graph, and this model answers for nodes"),
-    ("saliency", "edge:0-1", TargetError, "is about a edge|is about an edge"),
+    ("saliency", "edge:0-1", TargetError, "is about an edge"),
     ("saliency", "node:1/class:7", TargetError, "out of range: the model has 3 outputs"),
     ("saliency", "node:1/unit:'a'/2", TargetError, "units are explained in pictures"),
     ("guided-backpropagation", "node:1", MethodError, "no method for graphs 'guided-backpropagation'"),

@@ -14,6 +14,7 @@ from tests.pages.test_korean import english
 
 import graph_models as samples
 import pellucid
+from pellucid.errors import TargetError
 from pellucid.inputs.graph import Graph
 from pellucid.models.loading import load
 from pellucid.pages.graph_bundle import GraphBundle, make_graph_bundle
@@ -255,8 +256,13 @@ def test_nothing_sticks_out_of_the_window(which: str, width: int, lang: str, tmp
         "Math.min(...[...document.querySelectorAll('body *')].filter(e => e.textContent.trim() && !e.children.length)"
         ".map(e => parseFloat(getComputedStyle(e).fontSize)))"
     )
+    heads = tab.evaluate(
+        "[...document.querySelectorAll('.numbers-table thead bdi')].filter(e => e.getBoundingClientRect().right > "
+        "e.parentElement.getBoundingClientRect().right + 1).map(e => e.textContent)"
+    )
     tab.close()
     assert violations == []
+    assert heads == []
     assert wide <= width
     # On a wide page no table needs to be scrolled.
     assert inside == 0 or width < 1440
@@ -269,3 +275,66 @@ def test_the_index_lists_a_graph_with_a_drawing_and_its_answer(tmp_path: Path) -
     assert '<a href="four.html"' in html
     assert html.count("<svg") == 1
     assert "four" in text_of(html)
+
+
+def test_a_page_is_about_one_node_or_edge() -> None:
+    with pytest.raises(TargetError, match=r"'node:\*' is about all of them, and a page is about one"):
+        made(target="node:*")
+
+
+def test_of_directed_edges_rows_of_a_send_and_rows_of_the_messages_receive() -> None:
+    graph = four_nodes(directed=True)
+    assert graph.adjacency().toarray()[0, 1] == 1
+    assert "In A and A + I rows send and columns receive; in Â rows receive" in text_of(render(made(graph)))
+    assert "Rows receive, columns send." in text_of(render(made()))
+
+
+def test_of_equals_none_is_called_the_most() -> None:
+    graph = four_nodes(edges=[(0, 1), (1, 2), (0, 2)], num_nodes=4)
+    words = text_of(render(made(graph, target="node:0")))
+    assert "A: 3 nodes have the most neighbours, 2 each" in words
+    assert "3 messages arrive; 3 of them weigh most, 0.333 each." in words
+    alone = text_of(render(made(four_nodes(edges=np.zeros((0, 2), dtype=int), num_nodes=4), target="node:0")))
+    assert "A: no node has a neighbour" in alone
+
+
+def test_the_heaviest_of_many_messages_is_called_so_though_its_share_is_small() -> None:
+    # Node 13 has one edge, so its message is the heaviest, and nothing in it.
+    spokes = [(0, node) for node in range(1, 14)] + [(node, node + 1) for node in range(1, 12)]
+    features = np.ones((14, 2))
+    features[13] = 0
+    bundle = made(four_nodes(edges=spokes, features=features, labels=None), target="node:0")
+    layer = bundle.record["steps"][0]["layers"][0]
+    assert layer["others"]["count"] > 0
+    assert "that of node 13 weighs most" in text_of(render(bundle))
+
+
+def test_where_nothing_is_brought_nobody_brings_most() -> None:
+    graph = four_nodes(features=np.zeros((4, 2)))
+    words = text_of(render(made(graph, methods=["integrated-gradients"])))
+    assert "No node brings anything to" in words
+    assert "All 2 features have the value 0." in words
+    assert "brings most" not in words
+    assert "largest share comes" not in words
+
+
+def test_a_node_that_hears_only_itself_is_said_to() -> None:
+    graph = ring(200, directed=True, edges=[(node, node + 1) for node in range(199)])
+    words = text_of(render(made(graph, target="node:0", methods=["saliency"])))
+    assert "depends on that one node alone, of 200." in words
+    assert "Drawn is the one node in sight; the whole graph has 200." in words
+    assert "0 hops" not in words
+
+
+def test_where_all_that_is_in_sight_is_drawn_that_is_said() -> None:
+    words = text_of(
+        render(made(ring(200, edges=[(n, n + 1) for n in range(199)]), target="node:9", methods=["saliency"]))
+    )
+    assert "Drawn are all 5 nodes in sight; the whole graph has 200." in words
+
+
+def test_degrees_of_a_directed_graph_count_what_leads_to_a_node() -> None:
+    graph = four_nodes(directed=True)
+    assert "0 to 2 edges lead to a node" in text_of(render(made(graph)))
+    weighted = four_nodes(directed=True, edge_weights=[1.0, 1.0, 1.0, 1.0])
+    assert "The weights of the edges that lead to a node sum to 0 to 2" in text_of(render(made(weighted)))

@@ -35,7 +35,8 @@ class NodeSteps:
     featureless: bool
 
     def __str__(self) -> str:
-        called = ", ".join(map(str, self.neighbours.tolist()[:20])) or "none"
+        names = dict(zip(self.layers[0].senders.tolist(), self.layers[0].names, strict=True))
+        called = ", ".join(names.get(each, str(each)) for each in self.neighbours.tolist()[:20]) or "none"
         more = f" and {len(self.neighbours) - 20} more" if len(self.neighbours) > 20 else ""
         lines = [f"{self.name}: neighbours {called}{more}"]
         if self.featureless:

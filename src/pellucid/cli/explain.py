@@ -122,7 +122,7 @@ def explain(
     Several methods or inputs give several files: the method's or the input's name is added to the file's.
     """
     nothing_named = all(given is None for given in (output, png, save, bundle)) and not talk.as_json
-    read = files_of(model, using)
+    read = [*files_of(model, using), *map(Path, reading.files)]
     places = _places(list(map(file_name, pictures)), output, png, save, bundle, page_anyway=nothing_named, read=read)
     if probe is not None and not places[0].wants_bundle:
         raise SettingError(

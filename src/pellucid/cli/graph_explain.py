@@ -7,7 +7,7 @@ import typer
 
 from pellucid.cli import streams
 from pellucid.cli.explain import SeedOption
-from pellucid.cli.graph_show import DrawingOption, save_drawing
+from pellucid.cli.graph_show import DrawingOption, check_name
 from pellucid.cli.graph_trace import graph_model
 from pellucid.cli.graphs import GraphName, GraphOptions, graphed
 from pellucid.cli.loading import ModelName, ModelOptions, files_of
@@ -60,9 +60,12 @@ def graph_explain(
     for text in methods:
         method_from(text, among=GRAPH_METHODS)
     check_graph_target(target)
-    place = None if output is None else writable(output, option="--output", read=[graph, *files_of(model, using)])
+    read: list[str | Path] = [graph, *reading.files, *files_of(model, using)]
+    place = None if output is None else writable(output, option="--output", read=read)
     known = graph_model(model, using=using, talk=talk)
     found = graphed(graph, reading=reading, talk=talk)
+    if place is not None:
+        check_name(found, place)
 
     from pellucid.methods.explaining import explain_many
 
@@ -75,7 +78,7 @@ def graph_explain(
     files: list[Path] = []
     if place is not None:
         names = [each.method for each in made]
-        files = [save_drawing(each.draw(), path) for each, path in zip(made, for_methods(place, names), strict=True)]  # type: ignore[arg-type]
+        files = [each.draw().save(path) for each, path in zip(made, for_methods(place, names), strict=True)]
     if talk.as_json:
         results = [_record(each) for each in made]
         whole = {"pellucid": "graph explanations", "model": known.name, "graph": found.name, "digest": found.digest}

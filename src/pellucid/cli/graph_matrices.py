@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pellucid.inputs.graph import Graph
 
 
+_LONGEST = 40
+
+
 class Matrix(StrEnum):
     """The matrices of a graph."""
 
@@ -54,7 +57,7 @@ def graph_matrices(
     talk: Talk,
 ) -> int:
     """Show the matrices of a graph: as numbers up to 12 nodes; --node builds the rows of one node step by step."""
-    place = None if output is None else writable(output, option="--output", read=[graph])
+    place = None if output is None else writable(output, option="--output", read=[graph, *reading.files])
     if place is not None and place.suffix.lower() not in (".svg", ".png"):
         raise SettingError("--output", given=str(place), expected="a name that ends in .svg or .png")
     found = graphed(graph, reading=reading, talk=talk)
@@ -103,8 +106,9 @@ def _put(graph: "Graph") -> None:
     import scipy.sparse
 
     from pellucid.figures.numbers import number
+    from pellucid.pages.words import shortened
 
-    names = [graph.node_name(node) for node in range(graph.num_nodes)]
+    names = [shortened(graph.node_name(node), longest=_LONGEST) for node in range(graph.num_nodes)]
     degrees = graph.degrees(self_loops=True)
     for which, title in _TITLES.items():
         values = _matrix(graph, which)
@@ -112,7 +116,7 @@ def _put(graph: "Graph") -> None:
         heads = list(graph.feature_names or ()) if which is Matrix.features else []
         heads = heads or [str(place) for place in range(dense.shape[1])]
         columns = [Column(header=title, wraps=True)] + [
-            Column(header=streams.plain(each), right=True) for each in heads
+            Column(header=shortened(each, longest=_LONGEST), right=True) for each in heads
         ]
         rows = [[name, *map(number, row)] for name, row in zip(names, dense.tolist(), strict=True)]
         if which is Matrix.loops:

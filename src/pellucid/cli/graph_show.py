@@ -39,7 +39,7 @@ def graph_show(
 
     Of a graph of more than 120 nodes, --node draws the neighbourhood of that node, two hops wide.
     """
-    place = None if output is None else writable(output, option="--output", read=[graph])
+    place = None if output is None else writable(output, option="--output", read=[graph, *reading.files])
     found = graphed(graph, reading=reading, talk=talk)
     chosen = None if node is None else node_of(found, node)
 
@@ -48,7 +48,8 @@ def graph_show(
     facts = graph_facts(found)
     files = []
     if place is not None:
-        files.append(save_drawing(_drawn(found, chosen), place))
+        check_name(found, place)
+        files.append(_drawn(found, chosen).save(place))
     if talk.as_json:
         about = {} if chosen is None else {"node": _node(found, chosen)}
         record = {"pellucid": "graph", "name": found.name, "digest": found.digest, "notes": list(found.notes), **facts}
@@ -60,19 +61,18 @@ def graph_show(
     return 0
 
 
-def save_drawing(drawn: "GraphFigure | MoleculeFigure | MeshFigure", place: Path) -> Path:
-    """Write a drawing.
+def check_name(graph: "Graph", place: Path) -> None:
+    """Refuse a name that does not fit a drawing of this graph.
 
     Raises:
-        SettingError: The name does not fit: drawings of lines are .svg, surfaces .png.
+        SettingError: Drawings of lines are .svg, surfaces .png.
     """
-    from pellucid.figures.mesh import MeshFigure
+    from pellucid.inputs.mesh import Mesh
 
-    suffix = ".png" if isinstance(drawn, MeshFigure) else ".svg"
+    suffix = ".png" if isinstance(graph.body, Mesh) else ".svg"
     if place.suffix.lower() != suffix:
         what = "since a surface is drawn in pixels" if suffix == ".png" else "since a graph is drawn in lines"
         raise SettingError("--output", given=str(place), expected=f"a name that ends in {suffix}, {what}")
-    return drawn.save(place)
 
 
 def around(graph: "Graph", node: int | None) -> "GraphSubject":
@@ -124,7 +124,10 @@ def _rows(graph: "Graph", facts: dict[str, Any], node: int | None) -> list[list[
             "edges",
             f"{facts['edges']:,} {kind}" + (f", {facts['loops']:,} to the node itself" if facts["loops"] else ""),
         ],
-        ["degree", f"{degree['least']:g} to {degree['most']:g}, median {degree['median']:g}"],
+        [
+            "incoming degree" if facts["directed"] else "degree",
+            f"{degree['least']:g} to {degree['most']:g}, median {degree['median']:g}",
+        ],
     ]
     if facts["types"]:
         rows.append(["edge types", ", ".join(f"{each['name']} {each['count']:,}" for each in facts["types"])])
@@ -148,7 +151,9 @@ def _rows(graph: "Graph", facts: dict[str, Any], node: int | None) -> list[list[
     if node is not None:
         known_of = _node(graph, node)
         names_of = ", ".join(known_of["neighbours"][:20]) + (" …" if len(known_of["neighbours"]) > 20 else "")
-        rows.append([graph.node_name(node), f"degree {known_of['degree']:g}: {names_of or 'no neighbours'}"])
+        what = "incoming degree" if graph.directed else "degree"
+        none = "no edge leads here" if graph.directed else "no neighbours"
+        rows.append([graph.node_name(node), f"{what} {known_of['degree']:g}: {names_of or none}"])
     return [*rows, ["digest", graph.digest]]
 
 

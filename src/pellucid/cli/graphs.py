@@ -9,7 +9,7 @@ import typer
 
 from pellucid.cli.streams import plain
 from pellucid.cli.talking import Talk
-from pellucid.errors import InputError, SettingError, did_you_mean
+from pellucid.errors import SettingError, did_you_mean
 
 if TYPE_CHECKING:
     from pellucid.inputs.graph import Graph
@@ -69,6 +69,11 @@ class GraphOptions:
         """The options that were given."""
         return [f"--{name.replace('_', '-')}" for name, usual in _USUAL.items() if getattr(self, name) != usual]
 
+    @property
+    def files(self) -> list[str]:
+        """What is read besides the graph itself."""
+        return [] if self.nodes is None else [self.nodes]
+
 
 _USUAL = {"directed": False, "mesh_nodes": "vertices", "nodes": None, "item": None, "prepare": None}
 
@@ -102,27 +107,34 @@ def node_of(graph: "Graph", text: str, *, option: str = "--node") -> int:
         SettingError: There is none.
     """
     names = graph.node_names or ()
-    if text in names:
-        return names.index(text)
+    same = [number for number, name in enumerate(names) if name == text]
+    if len(same) > 1:
+        few = ", ".join(map(str, same[:5]))
+        raise SettingError(option, given=text, expected=f"a number, since {len(same)} nodes have that name ({few})")
+    if same:
+        return same[0]
     if text.isdecimal() and int(text) < graph.num_nodes:
         return int(text)
-    near = did_you_mean(text, list(names)).removeprefix("; ").removesuffix("?")
+    near = did_you_mean(text, list(names)).removeprefix("; did you mean ").removesuffix("?")
     expected = f"0 to {graph.num_nodes - 1}" + (f", or a name such as {names[0]!r}" if names else "")
-    raise SettingError(option, given=text, expected=expected, hint=near)
+    raise SettingError(option, given=text, expected=expected, hint=f"the nearest name is {near}" if near else "")
 
 
 def _read(name: str, reading: GraphOptions) -> "Graph":
-    from pellucid.inputs.graph import Graph
     from pellucid.inputs.graph_set import GraphSet
     from pellucid.inputs.mesh_reading import MeshNodes
-    from pellucid.inputs.reading import read
+    from pellucid.inputs.reading import read_graph
 
-    if name == "karate" and not Path(name).exists():
+    mesh_nodes: MeshNodes = "faces" if reading.mesh_nodes == "faces" else "vertices"
+    built_in = name == "karate" and not Path(name).exists()
+    if reading.nodes is not None and (built_in or name.startswith(_SMILES)):
+        raise SettingError("--nodes", given=reading.nodes, expected=f"nothing, since {name!r} is no edge list")
+    if built_in:
         from pellucid.inputs.karate import karate_club
 
-        return karate_club()
-    mesh_nodes: MeshNodes = "faces" if reading.mesh_nodes == "faces" else "vertices"
-    found = read(name, directed=reading.directed or None, mesh_nodes=mesh_nodes, nodes=reading.nodes)
+        found: Graph | GraphSet = karate_club()
+    else:
+        found = read_graph(name, directed=reading.directed or None, mesh_nodes=mesh_nodes, nodes=reading.nodes)
     if isinstance(found, GraphSet):
         last = len(found) - 1
         if reading.item is None and last:
@@ -131,8 +143,8 @@ def _read(name: str, reading: GraphOptions) -> "Graph":
             raise SettingError("--item", given=reading.item, expected=f"0 to {last}")
         chosen = found[reading.item or 0]
         return chosen if chosen.class_names else replace(chosen, class_names=found.class_names)
-    if not isinstance(found, Graph):
-        raise InputError(f"{name!r} is a picture, expected a graph; see docs/graph-inputs.md for what is read as one.")
     if reading.item:
         raise SettingError("--item", given=reading.item, expected=f"nothing, since {name!r} is one graph")
+    if reading.directed and not found.directed:
+        raise SettingError("--directed", given="said", expected=f"nothing, since edges of {name!r} have no direction")
     return found

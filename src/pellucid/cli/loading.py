@@ -9,7 +9,7 @@ import typer
 
 from pellucid.cli.streams import say
 from pellucid.cli.talking import Talk
-from pellucid.errors import SettingError
+from pellucid.errors import ModelError, SettingError
 
 if TYPE_CHECKING:
     from pellucid.inputs.image import Image
@@ -192,9 +192,16 @@ def pictured(name: str, model: "Model", *, talk: Talk) -> tuple["Image", str | N
 
     Raises:
         InputError: There is no such picture, or it cannot be read.
+        ModelError: The model takes graphs.
     """
     from pellucid.inputs.picture_reading import read_picture
+    from pellucid.models.graph_arguments import takes_graphs
 
+    if takes_graphs(model.module):
+        raise ModelError(
+            f"{model.name} takes graphs, expected a model that takes pictures; for graphs there are pellucid graph and "
+            "pellucid explain."
+        )
     image = read_picture(name)
     for note in image.notes:
         talk.say(f"note: {image.name}: {note}")

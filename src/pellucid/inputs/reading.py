@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, overload
 import numpy.typing as npt
 import PIL.Image
 
+from pellucid.errors import InputError
 from pellucid.inputs.arrays import Background
 from pellucid.inputs.files import quoted, read_file
 from pellucid.inputs.graph import Graph
@@ -101,3 +102,39 @@ def read(
         return read_picture(source, background=background, max_pixels=max_pixels) if graph is None else graph
     held = graph_of_content(content, called=called, file=file, directed=directed, mesh_nodes=mesh_nodes, nodes=nodes)
     return picture_of(content, path=path, background=background, max_pixels=max_pixels) if held is None else held
+
+
+def read_graph(
+    name: str,
+    *,
+    directed: bool | None = None,
+    mesh_nodes: MeshNodes = "vertices",
+    nodes: str | os.PathLike[str] | None = None,
+) -> Graph | GraphSet:
+    """As `read` of a path or a SMILES, where nothing but a graph will do.
+
+    Raises:
+        InputError: As `read`; and it is a picture, or a folder or a file that holds no graph.
+    """
+    hint = "see docs/graph-inputs.md for what is read as one."
+    if name.startswith(PREFIX):
+        return read_smiles(name.removeprefix(PREFIX))
+    if not name:
+        raise InputError("the path is empty, expected the path of a graph.")
+    found = graph_of_folder(name, directed=directed)
+    if found is not None:
+        return found
+    if os.path.isdir(name):
+        raise InputError(f"{quoted(name)} is a folder without a data set of graphs, expected a graph; name a file.")
+    member = member_of_archive(name)
+    content, file = (read_file(name), Path(name).name) if member is None else member
+    held = graph_of_content(
+        content, called=quoted(name), file=file, directed=directed, mesh_nodes=mesh_nodes, nodes=nodes
+    )
+    if held is not None:
+        return held
+    try:
+        picture_of(content, path=name, background=(255, 255, 255), max_pixels=50_000_000)
+    except InputError as error:
+        raise InputError(f"{quoted(name)} holds nothing that is known as a graph; {hint}") from error
+    raise InputError(f"{quoted(name)} is a picture, expected a graph; {hint}")

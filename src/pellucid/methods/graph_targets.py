@@ -37,6 +37,11 @@ def check_graph_target(target: str) -> None:
     _split(target)
 
 
+def asks_of_all(target: str) -> bool:
+    """Whether a target means every node or every edge."""
+    return _split(target)[1] == "*"
+
+
 def aims_of(target: str, graph: Graph, rows: RowsOf) -> list[tuple[int, ...]]:
     """What a target is about in one graph: nodes, ends of edges, or nothing for the graph itself.
 
@@ -47,7 +52,8 @@ def aims_of(target: str, graph: Graph, rows: RowsOf) -> list[tuple[int, ...]]:
     wanted = {"node": "nodes", "edge": "edges", "graph": "graphs"}[where]
     if wanted != rows:
         raise TargetError(
-            f"target {target!r} is about a {where}, and this model answers for {rows}; write {_ONE[rows]}."
+            f"target {target!r} is about {'an' if where == 'edge' else 'a'} {where}, and this model answers for "
+            f"{rows}; write {_ONE[rows]}."
         )
     if rows == "graphs":
         return [()]

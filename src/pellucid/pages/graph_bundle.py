@@ -12,12 +12,13 @@ import numpy.typing as npt
 from pellucid import archive
 from pellucid.capture.batches import as_graph
 from pellucid.capture.graph_trace import GraphTrace, trace_graph
-from pellucid.errors import CapacityError, MethodError, PellucidError, SettingError, SiteError
+from pellucid.errors import CapacityError, MethodError, PellucidError, SettingError, SiteError, TargetError
 from pellucid.inputs.graph import Graph
 from pellucid.inputs.graph_archive import graph_from_record, graph_to_record
 from pellucid.methods.explaining import explain_many, versions
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.graph_subject import GraphSubject
+from pellucid.methods.graph_targets import asks_of_all
 from pellucid.models.model import Model
 from pellucid.pages.bundle_record import VERSION, as_record, require, without_folders
 from pellucid.pages.graph_measuring import flow_of, graph_facts, node_record, readout_record, true_class
@@ -130,6 +131,10 @@ def make_graph_bundle(
     """
     if methods is not None and (isinstance(methods, str) or not methods):
         raise SettingError("methods", given=methods, expected="a list with at least one method", hint=f"e.g. {METHODS}")
+    if asks_of_all(target):
+        raise TargetError(
+            f"target {target!r} is about all of them, and a page is about one; name one, or say pellucid graph explain."
+        )
     graph = as_graph(model, graph)
     steps = len(METHODS if methods is None else methods) + 1
     explanations, left_out = _explained(

@@ -71,8 +71,10 @@ def flow_section(bundle: GraphBundle, words: Catalogue) -> dict[str, Any] | None
     found, shares = record["flow"], bundle.arrays["flow nodes"]
     best = int(np.abs(shares).argmax())
     half = _half(np.abs(shares))
+    brought = bool(np.any(shares))
+    key = "graph.flow.claim" if brought else "graph.flow.claim.none"
     claim = words.say(
-        "graph.flow.claim", name=node_called(graph, best, words), share=number(shares[best], sign=True),
+        key, name=node_called(graph, best, words), share=number(shares[best], sign=True),
         score=number(found["score"], digits=4), of=scored(bundle, words),
     )  # fmt: skip
     bias = float(sum(found["biases"]))
@@ -85,22 +87,23 @@ def flow_section(bundle: GraphBundle, words: Catalogue) -> dict[str, Any] | None
     unit = words.text("graph.flow.unit", of=scored(bundle, words))
     names = [node_called(graph, node, words) for node in range(graph.num_nodes)]
     target = bundle.explanations[0].target.nodes
-    rings = target or ((best,) if best in subject.nodes else ())
+    rings = target or ((best,) if brought and best in subject.nodes else ())
     drawn = draw_values(subject, words, nodes=shares[subject.nodes], target=rings, unit=unit)
     title = [words.say("graph.flow.half", some=half, count=int(np.count_nonzero(shares)))] if half else []
-    if not target and not drawn.views:
+    if brought and not target and not drawn.views:
         title.append(words.say("graph.flow.ringed"))
     largest = np.sort(np.abs(shares))[::-1][:_TOP]
     top = np.lexsort((np.arange(len(shares)), -np.abs(shares)))[: max(1, int(np.count_nonzero(largest)))]
     listed = words.say("graph.flow.top", count=len(top), sum=number(float(shares[top].sum()), sign=True))
     drawings = [
         {"title": title, "drawing": drawn},
-        {"title": [listed], "drawing": draw_strongest(shares, names, words, unit=unit)},
+        {"title": [listed] if brought else [], "drawing": draw_strongest(shares, names, words, unit=unit)},
     ]
     if not graph.featureless:
         by_feature, called = bundle.arrays["flow features"], features_called(graph, words)
         first = int(np.abs(by_feature).argmax())
-        said = words.say("graph.flow.features", name=called[first], share=number(by_feature[first], sign=True))
+        key = "graph.flow.features" if np.any(by_feature) else "graph.flow.features.none"
+        said = words.say(key, name=called[first], share=number(by_feature[first], sign=True))
         drawings.append({"title": [said], "drawing": draw_strongest(by_feature, called, words, unit=unit)})
     return {"claim": claim, "drawings": drawings, "notes": notes}
 

@@ -60,9 +60,8 @@ def _claim(bundle: GraphBundle, words: Catalogue) -> list[Sentence]:
                       name=shortened(graph.name), nodes=facts["nodes"], edges=facts["edges"])]  # fmt: skip
     if bundle.explanations[0].target.nodes:
         seen, hops = sight(bundle)
-        said.append(
-            words.say("graph.input.sees", what=asked_about(bundle, words), seen=seen, all=facts["nodes"], count=hops)
-        )
+        key = "graph.input.sees" if seen > 1 else "graph.input.sees.alone"
+        said.append(words.say(key, what=asked_about(bundle, words), seen=seen, all=facts["nodes"], count=hops))
     return said
 
 
@@ -72,7 +71,9 @@ def _caption(bundle: GraphBundle, subject: GraphSubject, drawing: Shown, words: 
     said = []
     shown, there = min(len(subject.nodes), MOST), len(subject.nodes)
     if bundle.record["facts"]["body"] != "molecule":
-        if there < subject.all_nodes:
+        if shown == there < subject.all_nodes:
+            said.append(words.say("graph.input.part.all", count=there, all=subject.all_nodes))
+        elif there < subject.all_nodes:
             said.append(words.say("graph.input.part", shown=shown, found=there, all=subject.all_nodes))
         elif shown < there:
             said.append(words.say("graph.input.shown", shown=shown, all=there))
@@ -90,6 +91,7 @@ def _facts(bundle: GraphBundle, words: Catalogue) -> list[Sentence]:
     degree, features = facts["degree"], facts["features"]
     least, median, most = (number(degree[name]) for name in ("least", "median", "most"))
     key = "graph.fact.degree" if facts["weights"] is None else "graph.fact.degree.weighted"
+    key += ".directed" if facts["directed"] else ""
     said = [words.say(key, least=least, median=median, most=most)]
     if facts["weights"] is not None:
         low, high = (number(each) for each in facts["weights"])

@@ -122,9 +122,10 @@ def _layer(
         leaving.append(("sum", name, numbers(step["values"])))
     said = None
     if heaviest is not None:
-        said = words.say(
-            "graph.layer.claim", count=layer["senders"], name=names[heaviest], weight=number(rows[heaviest]["weight"])
-        )
+        weight = rows[heaviest]["weight"]
+        tied = layer.get("heaviest", 1)
+        key = "graph.layer.claim" if tied == 1 else "graph.layer.claim.tied"
+        said = words.say(key, count=layer["senders"], name=names[heaviest], some=tied, weight=number(weight))
     head = [words.text("graph.head.sender"), words.text("graph.head.degree"), "Â"]
     return {
         "name": shortened(layer["name"], longest=80),

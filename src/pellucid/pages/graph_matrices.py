@@ -29,7 +29,7 @@ def matrices_section(bundle: GraphBundle, words: Catalogue) -> dict[str, Any]:
     return {
         "claim": words.say("graph.matrix.claim", count=adjacency.nnz, nodes=graph.num_nodes, share=percent(share)),
         "figures": _figures(bundle, words),
-        "note": words.say("graph.matrix.note.small" if graph.num_nodes <= TABLE else "graph.matrix.note.large"),
+        "note": words.say(f"graph.matrix.note.{_kind_of_note(graph)}"),
         "nodes": [
             {
                 "title": words.say("graph.matrix.node", name=node_called(graph, steps["node"], words)),
@@ -38,6 +38,12 @@ def matrices_section(bundle: GraphBundle, words: Catalogue) -> dict[str, Any]:
             for steps in record["steps"]
         ],
     }
+
+
+def _kind_of_note(graph: Graph) -> str:
+    if graph.num_nodes > TABLE:
+        return "large"
+    return "directed" if graph.directed else "small"
 
 
 def messages(bundle: GraphBundle) -> scipy.sparse.csr_array | None:
@@ -63,8 +69,10 @@ def _figures(bundle: GraphBundle, words: Catalogue) -> list[dict[str, Any]]:
     about: dict[str, Any] = {"names": names, "columns": _short(names), "groups": groups, "wide": _HALF}
     about["group_names"] = graph.class_names
     neighbours = np.diff(scipy.sparse.csr_array(graph.adjacency().T).indptr)
-    most = int(neighbours.argmax())
-    said = words.say("graph.matrix.a", name=node_called(graph, most, words), most=int(neighbours[most]))
+    most = int(neighbours.max())
+    tied = int((neighbours == most).sum())
+    kind = "graph.matrix.a.empty" if not most else "graph.matrix.a" if tied == 1 else "graph.matrix.a.tied"
+    said = words.say(kind, name=node_called(graph, int(neighbours.argmax()), words), some=tied, most=most)
     found: list[tuple[Sentence, Shown]] = [(said, draw_numbers(graph.adjacency(), words, **about))]
     if small:
         with_loops, degrees = graph.adjacency(self_loops=True), graph.degrees(self_loops=True)

@@ -190,13 +190,17 @@ def _layer_record(step: LayerSteps, *, always: Sequence[int]) -> dict[str, Any]:
     before = Cut.of(np.abs(step.aggregated) * np.linalg.norm(step.matrix, axis=1), most=ARRIVING)
     after = Cut.of(np.abs(step.value), most=CHANNELS, always=always)
     shares = step.shares
-    rows = Cut.of(np.abs(shares).sum(axis=1), most=SENDERS, always=_places(step, step.node))
+    size = np.abs(step.weights)
+    # Equal weights may differ in their last digits, since a product has an order.
+    heaviest = np.flatnonzero(size >= size.max(initial=0) * (1 - 1e-6))
+    rows = Cut.of(np.abs(shares).sum(axis=1), most=SENDERS, always=[*_places(step, step.node), *heaviest[:1].tolist()])
     order = rows.shown[np.lexsort((rows.shown, -step.weights[rows.shown], step.senders[rows.shown] != step.node))]
     left = np.setdiff1d(np.arange(len(step.senders)), order)
     return {
         "name": step.layer,
         "width": [int(side) for side in step.matrix.shape],
         "senders": len(step.senders),
+        "heaviest": len(heaviest),
         "channels": before.shown.tolist(),
         "more_channels": before.rest,
         "outputs": after.shown.tolist(),

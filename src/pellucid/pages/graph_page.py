@@ -61,15 +61,14 @@ def _head(bundle: GraphBundle, words: Catalogue, key: str, names: dict[str, str]
     truth = _truth(bundle, words)
     seen, hops = sight(bundle)
     if bundle.explanations[0].target.nodes:
-        short.append(
-            ("graph.short.sees", number(seen), words.say("graph.short.seen", all=record["facts"]["nodes"], count=hops))
-        )
+        sees = "graph.short.seen" if seen > 1 else "graph.short.seen.alone"
+        short.append(("graph.short.sees", number(seen), words.say(sees, all=record["facts"]["nodes"], count=hops)))
     else:
         short.append(
             ("graph.short.nodes", number(seen), words.say("graph.short.edges", count=record["facts"]["edges"]))
         )
-    if "flow nodes" in bundle.arrays:
-        shares = bundle.arrays["flow nodes"]
+    shares = bundle.arrays.get("flow nodes")
+    if shares is not None and shares.any():
         best = int(np.abs(shares).argmax())
         name = node_called(bundle.graph, best, words)
         short.append(

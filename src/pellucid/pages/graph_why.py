@@ -61,8 +61,12 @@ def _row(explanation: Explanation, bundle: GraphBundle, words: Catalogue) -> dic
     if features is not None and not bundle.graph.featureless:
         names = features_called(bundle.graph, words)
         best = int(np.abs(features).argmax())
+        flat = len(names) > 1 and features.min() == features.max()
         claim = words.say(
-            "graph.why.feature", name=names[best], value=number(features[best], sign=True), count=len(names)
+            "graph.why.flat.features" if flat else "graph.why.feature",
+            name=names[best],
+            value=number(features[best], sign=not flat),
+            count=len(names),
         )
         drawings.append({"title": [claim], "drawing": draw_strongest(features, names, words, unit=units["features"])})
     types = next((part.values for part in explanation.parts if part.name == "edge_types"), None)
