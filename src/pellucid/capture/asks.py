@@ -107,10 +107,13 @@ class Variants:
     Attributes:
         count: How many variants of the whole batch there are.
         make: Makes variant i: a tensor of the batch's shape.
+        boxes: int64 (count, 4): top, left, bottom, right of the window in which each variant of a picture differs from
+            it; then only what the window can change is run. None where they differ everywhere.
     """
 
     count: int
     make: Callable[[int], Tensor]
+    boxes: Tensor | None = None
 
 
 Ruling = Callable[["Op"], "BackwardRule | None"]

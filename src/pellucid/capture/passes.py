@@ -5,7 +5,7 @@ It records passes, runs them again with sites changed, takes derivatives, and le
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -16,23 +16,33 @@ from pellucid.capture.answers import Answer, read_answer
 from pellucid.capture.asks import Facts
 from pellucid.capture.failures import DecidesTogetherError, explained, is_out_of_memory, too_large
 from pellucid.capture.keeping import Wants
+from pellucid.capture.program import Program
 from pellucid.capture.recorder import Recorder
 from pellucid.capture.replay import Edit, Replay, Replayed
 from pellucid.capture.scores import LOGITS, Score, evaluate
 from pellucid.capture.stretching import Stretch, companion
 from pellucid.capture.tape import LeftTapeError, Player, Tape, constants_of
 from pellucid.capture.undisturbed import same_random_states, undisturbed
+from pellucid.capture.windows import Incremental
 from pellucid.errors import MethodError, ModelError, PellucidError, SiteError
 from pellucid.models.graph_arguments import GraphArguments
 
 
 @dataclass(slots=True)
 class Spent:
-    """What a piece of work has cost: items that went forward and backward, and calls of the model."""
+    """What a piece of work has cost: items that went forward and backward, and calls of the model.
+
+    Attributes:
+        forwards: Items that went forward, also where only a part of a pass was run.
+        backwards: Items that went backward.
+        calls: Calls of the model.
+        remarks: What a reader should know about how it was done.
+    """
 
     forwards: int = 0
     backwards: int = 0
     calls: int = 0
+    remarks: set[str] = field(default_factory=set)
 
 
 # -- forward
@@ -255,6 +265,24 @@ def _of_copy(edits: Mapping[str, Edit], number: int, copies: int) -> dict[str, E
         return lambda values: edit(values.repeat(copies, *[1] * (values.dim() - 1)))[number : number + 1]
 
     return {name: alone(edit) for name, edit in edits.items()}
+
+
+def incremental(module: nn.Module, item: Tensor) -> Incremental | None:
+    """One pass on one item that can be run on tiles of it; None where the model decides by values.
+
+    Raises:
+        CapacityError: The values of its sites do not fit into memory.
+    """
+    with undisturbed(module) as weights, torch.no_grad(), in_memory(module, item):
+        program, given = Program(), item.clone()
+        program.begin(given)
+        recorder = Recorder(module, intercept=program, before_write=weights.before_write)
+        random = _random_state(item)
+        output = forward(module, given, recorder)
+        if recorder.decides or not torch.equal(random, _random_state(item)):
+            return None
+        found = Incremental(program, program.numbers_of(output))
+    return found if found.is_possible else None
 
 
 def _random_state(batch: Tensor) -> Tensor:

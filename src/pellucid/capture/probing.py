@@ -14,6 +14,8 @@ from pellucid.capture.replay import Edit, Replay
 from pellucid.capture.scores import LOGITS, Score, evaluate
 from pellucid.errors import CapacityError
 
+WINDOWS = 48
+"""Most variants of a picture that differ in a window and are run at once."""
 SITE_BYTES = 64_000_000
 """Most memory that the variants of a site take at once."""
 
@@ -79,6 +81,8 @@ class _Questions:
             return self._at_site(ask)
         if ask.want == "read":
             return self._read(ask)
+        if ask.variants.boxes is not None and ask.want in ("score", "logits") and self.batch.dim() == 4:
+            return self._in_windows(ask, ask.variants.boxes)
         return self._slope(ask) if ask.want == "slope" else self._plain(ask)
 
     def _plain(self, ask: Ask) -> Tensor:
@@ -170,12 +174,62 @@ class _Questions:
         rows = [self._of_item(ask, item, count) for item in range(len(self.batch))]
         return torch.stack(rows, dim=1)
 
-    def _of_item(self, ask: Ask, item: int, count: int) -> Tensor:
+    def _replay(self, item: int) -> Replay:
         if item not in self.replays:
             self.replays = {item: passes.replay(self.module, self.batch[item : item + 1])}
             self.spent.calls += 1
             self.spent.forwards += 1
-        replay, score = self.replays[item], self.scores[item]
+        return self.replays[item]
+
+    def _in_windows(self, ask: Ask, boxes: Tensor) -> Tensor:
+        """Variants that differ in a window, item by item; whole pictures where that is not possible."""
+        rows = []
+        for item in range(len(self.batch)):
+            found = self._windows_of(ask, boxes, item)
+            if found is None:
+                self.spent.remarks.add("windows were run as whole pictures: this model cannot be run in tiles")
+                return self._plain(ask)
+            rows.append(found)
+        return torch.stack(rows, dim=1)
+
+    def _windows_of(self, ask: Ask, boxes: Tensor, item: int) -> Tensor | None:
+        incremental = passes.incremental(self.module, self.batch[item : item + 1])
+        self.spent.calls += 1
+        self.spent.forwards += 1
+        if incremental is None:
+            return None
+        replay, score, found = self._replay(item), self.scores[item], []
+        places = frozenset({score.place} - {LOGITS})
+        done, size = 0, WINDOWS
+        while done < len(boxes):
+            rows = range(done, min(done + size, len(boxes)))
+            variants = torch.stack([ask.variants.make(number)[item] for number in rows])
+            try:
+                frontier = incremental.run(variants, boxes[rows.start : rows.stop].to(variants.device))
+                edits = {site: _putting(maps) for site, maps in frontier.maps.items()}
+                seen = replay.places(edits, copies=len(rows), sites=places)
+            except (RuntimeError, MemoryError, CapacityError) as error:
+                if not (is_out_of_memory(error) or isinstance(error, CapacityError)) or len(rows) == 1:
+                    raise
+                size = len(rows) // 2
+                continue
+            if not done and not self._agrees(variants[:1], seen[LOGITS][:1]):
+                return None
+            self.spent.calls += 1
+            self.spent.forwards += len(rows)
+            found.append(seen[LOGITS] if ask.want == "logits" else evaluate([score] * len(rows), seen))
+            done = rows.stop
+        return torch.cat(found)
+
+    def _agrees(self, variant: Tensor, logits: Tensor) -> bool:
+        """Whether a whole picture gives the same answer."""
+        expected = passes.answer(self.module, variant).logits
+        self.spent.calls += 1
+        self.spent.forwards += 1
+        return bool(((logits - expected).abs() <= 1e-4 * (1 + expected.abs().max())).all())
+
+    def _of_item(self, ask: Ask, item: int, count: int) -> Tensor:
+        replay, score = self._replay(item), self.scores[item]
         places = frozenset({score.place} - {LOGITS})
         found: list[Tensor] = []
         done, size = 0, count

@@ -76,6 +76,7 @@ def finished(
     answer: Answer,
     facts: Facts,
     cost: Cost,
+    remarks: Sequence[str] = (),
 ) -> list[Explanation]:
     """One explanation per item of a batch.
 
@@ -88,9 +89,10 @@ def finished(
         answer: The model's answer to the batch.
         facts: The model's sites.
         cost: What one explanation took.
+        remarks: What a reader should know about how all of them were made.
     """
     return [
-        _one(batch, item, method, parts, targets[item], float(scores[item]), answer, facts, cost)
+        _one(batch, item, method, parts, targets[item], float(scores[item]), answer, facts, cost, remarks)
         for item in range(len(batch.tensor))
     ]
 
@@ -105,9 +107,10 @@ def _one(
     answer: Answer,
     facts: Facts,
     cost: Cost,
+    remarks: Sequence[str],
 ) -> Explanation:
     made = tuple(_part(piece, item, facts, sides=tuple(batch.tensor.shape[2:])) for piece in parts.pieces)
-    notes = [*parts.notes.get(item, ()), *_remarks(made[0].values)]
+    notes = [*parts.notes.get(item, ()), *_remarks(made[0].values), *remarks]
     if answer.looked_through is not None and target.classes:
         through = answer.looked_through.replace("_", "-")
         notes.append(f"the model ends in {through}; its input, the logits, was explained")

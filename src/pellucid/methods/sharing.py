@@ -129,6 +129,7 @@ def _group(
                 answer=read.answer,
                 facts=read.facts,
                 cost=cost,
+                remarks=sorted(spent.remarks),
             )
             for by_target, explanation in zip(results, made, strict=True):
                 by_target[-1].append(explanation)
