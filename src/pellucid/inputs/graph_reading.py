@@ -167,11 +167,12 @@ def _of_text(
     nodes: str | os.PathLike[str] | None,
 ) -> Graph | None:
     is_table = suffix in _EDGE_LISTS
-    if b"\0" in content[:1000] and not is_table:
+    if b"\0" in content[:1000] and not is_table and suffix != ".json":
         return None
     start = content[:100_000].decode("utf-8", errors="replace").removeprefix("\ufeff").lstrip()
     is_json = suffix == ".json" or (start.startswith("{") and f'"{FORMAT}"' in start)
-    if not is_json and not is_table and not _looks_like_edges(start):
+    is_matrix = start.startswith("%%MatrixMarket")
+    if not is_json and not is_table and not is_matrix and not _looks_like_edges(start):
         return None
     try:
         text = content.decode("utf-8")
@@ -180,6 +181,8 @@ def _of_text(
         raise InputError(f"{called}, line {line}: no text in UTF-8; save it in that encoding.") from error
     if is_json:
         return read_json(text, called=called, name=name)
+    if is_matrix:
+        raise InputError(f"{called} is a Matrix Market file; read it with scipy.io.mmread and give pellucid the matrix.")
     beside = None
     if nodes is not None:
         beside = read_table(read_file(nodes).decode("utf-8", errors="replace"), called=quoted(os.fsdecode(nodes)))
