@@ -203,7 +203,9 @@ def test_two_arcs_are_read_as_rows_of_starts_and_ends() -> None:
 
 
 def test_a_huge_gap_or_count_is_refused_without_making_so_many_nodes() -> None:
-    with pytest.raises(InputError, match=r"2,147,483,598 numbers from 0 to 2147483599 are never used \(1, 2, 3, 4, 5, …\)"):
+    with pytest.raises(
+        InputError, match=r"2,147,483,598 numbers from 0 to 2147483599 are never used \(1, 2, 3, 4, 5, …\)"
+    ):
         Graph(edges=[(0, 2**31 - 49)])
     with pytest.raises(InputError, match="num_nodes is 1,000,000,000,000, the limit is 100,000,000"):
         Graph(edges=[(0, 1)], num_nodes=10**12)

@@ -82,7 +82,7 @@ def assert_same(ours: Graph, other: Graph, *, but: tuple[str, ...] = ()) -> None
         full(directed=True, features=None, feature_names=None, label=1),
         full(features=scipy.sparse.csr_array(np.eye(5)[:, :3].astype(np.float32)), feature_names=None, label=0.25),
         full(body=Molecule(symbols=("C", "N", "O", "C", "C"), charges=(0, 1, 0, 0, 0), smiles="CN")),
-        full(body=Mesh(vertices=np.arange(15.0).reshape(5, 3) / 7, faces=np.array([[0, 1, 2]]))),
+        full(body=Mesh(vertices=np.arange(9.0).reshape(3, 3) / 7, faces=np.array([[0, 1, 2]] * 5), nodes="faces")),
         Graph(edges=[], num_nodes=3),
         Graph(edges=[], num_nodes=2, edge_types=np.zeros(0, int), edge_truth=np.zeros(0, bool)),
     ],

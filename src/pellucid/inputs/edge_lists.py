@@ -113,6 +113,25 @@ def read_edge_list(
         return Graph(edges=numbers.reshape(-1, 2), directed=directed, name=name, notes=tuple(notes), **given)
 
 
+def read_nodes(text: str, *, called: str) -> Table:
+    """The table of nodes beside an edge list; its first row is a header where it names what a node has.
+
+    Args:
+        text: The whole file.
+        called: What an error calls it, quoted.
+
+    Raises:
+        InputError: It is damaged; names the line.
+    """
+    table = read_table(text, called=called)
+    if table.header is None:
+        # Words above words: only what the words are tells a header from a node.
+        known = sum(cell.casefold() in {*_ID, *_NAME, *_LABEL} for cell in table.rows[0])
+        if known >= min(2, table.width):
+            return read_table(text, called=called, header=True)
+    return table
+
+
 def numbered_names(words: Sequence[str], *, bonds: bool = False) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
     """Words as numbers of their names; names are sorted, numbers by size and words by letter.
 

@@ -42,7 +42,9 @@ def read_motif_pickle(content: bytes, *, called: str, name: str) -> Graph:
         raise InputError(f"{called} holds rows of different lengths, expected arrays; copy it again.") from error
     shapes = {parts[key].shape for key in ("y_train", "y_val", "y_test")}
     if len(shapes) > 1:
-        raise InputError(f"{called} has y_train, y_val and y_test of shapes {sorted(shapes)}, expected the same of all.")
+        raise InputError(
+            f"{called} has y_train, y_val and y_test of shapes {sorted(shapes)}, expected the same of all."
+        )
     nodes = len(parts["adj"]) if parts["adj"].ndim else 0
     for key, array in parts.items():
         wanted: tuple[Any, ...] = (

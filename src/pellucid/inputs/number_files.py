@@ -56,7 +56,7 @@ def number_rows(content: bytes, *, called: str) -> npt.NDArray[np.float64]:
 
 
 def _blocks(content: bytes, columns: int | None, called: str) -> Iterator[tuple[list[str], int]]:
-    """The lines, a block at a time, and how many numbers each has: words of a whole file would take many times its size."""
+    """The lines, a block at a time, and how many numbers each has: the words of all would take many times the file."""
     lines = content.decode("utf-8-sig", errors="replace").replace(",", " ").rstrip().split("\n")
     if lines == [""]:
         raise InputError(f"{called} is empty; copy or download it again.")

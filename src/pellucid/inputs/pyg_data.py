@@ -14,8 +14,10 @@ _SPLITS = {"train_mask": "train", "val_mask": "val", "test_mask": "test"}
 
 _NAMES = ("name", "class_names", "node_names", "edge_type_names", "feature_names", "edge_feature_names")
 _KNOWN = frozenset(
-    ("edge_index", "num_nodes", "x", "edge_weight", "edge_type", "edge_attr", "pos", "y", "edge_truth", "node_truth")
-    + ("node_contributions", *_NAMES)
+    {
+        *("edge_index", "num_nodes", "x", "edge_weight", "edge_type", "edge_attr", "pos", "y"),
+        *("edge_truth", "node_truth", "node_contributions", *_NAMES),
+    }
 )
 
 
@@ -186,7 +188,9 @@ def _target(source: Any, nodes: int, notes: list[str]) -> dict[str, Any]:
 
 def _left_out(source: Any, nodes: int) -> list[str]:
     keys = list(source.keys()) if callable(getattr(source, "keys", None)) else []
-    unknown = [key for key in keys if key not in _KNOWN and not (key.endswith("_mask") and _is_mask(source[key], nodes))]
+    unknown = [
+        key for key in keys if key not in _KNOWN and not (key.endswith("_mask") and _is_mask(source[key], nodes))
+    ]
     if not unknown:
         return []
     some = ", ".join(map(str, sorted(unknown)[:5])) + (", …" if len(unknown) > 5 else "")
