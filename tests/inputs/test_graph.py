@@ -200,3 +200,29 @@ def test_arcs_without_partners_are_directed_edges_or_refused() -> None:
 
 def test_two_arcs_are_read_as_rows_of_starts_and_ends() -> None:
     assert Graph.from_arcs([[0, 1], [1, 0]]).edges.tolist() == [[0, 1]]
+
+
+def test_a_huge_gap_or_count_is_refused_without_making_so_many_nodes() -> None:
+    with pytest.raises(
+        InputError, match=r"2,147,483,598 numbers from 0 to 2147483599 are never used \(1, 2, 3, 4, 5, …\)"
+    ):
+        Graph(edges=[(0, 2**31 - 49)])
+    with pytest.raises(InputError, match="num_nodes is 1,000,000,000,000, the limit is 100,000,000"):
+        Graph(edges=[(0, 1)], num_nodes=10**12)
+
+
+def test_weights_that_are_nan_in_both_directions_are_told_as_nan() -> None:
+    with pytest.raises(InputError, match=r"edge_weights holds 1 value that is NaN or infinite \(edge 0\)"):
+        Graph.from_arcs([[0, 1], [1, 0]], edge_weights=[np.nan, np.nan])
+
+
+def test_arcs_given_more_than_once_are_counted() -> None:
+    found = Graph.from_arcs([[0, 1, 0, 1, 1], [1, 0, 1, 0, 1]], num_nodes=2)
+    assert found.num_edges == 2
+    assert "2 arcs given more than once are stored once" in found.notes
+
+
+@pytest.mark.parametrize("names", ["ab", 3])
+def test_names_that_are_no_list_are_refused(names: Any) -> None:
+    with pytest.raises(InputError, match=f"node_names is {names!r}, expected a list of names"):
+        Graph(edges=[(0, 1)], node_names=names)

@@ -82,7 +82,7 @@ def assert_same(ours: Graph, other: Graph, *, but: tuple[str, ...] = ()) -> None
         full(directed=True, features=None, feature_names=None, label=1),
         full(features=scipy.sparse.csr_array(np.eye(5)[:, :3].astype(np.float32)), feature_names=None, label=0.25),
         full(body=Molecule(symbols=("C", "N", "O", "C", "C"), charges=(0, 1, 0, 0, 0), smiles="CN")),
-        full(body=Mesh(vertices=np.arange(9.0).reshape(3, 3) / 7, faces=np.array([[0, 1, 2]]), nodes="faces")),
+        full(body=Mesh(vertices=np.arange(9.0).reshape(3, 3) / 7, faces=np.array([[0, 1, 2]] * 5), nodes="faces")),
         Graph(edges=[], num_nodes=3),
         Graph(edges=[], num_nodes=2, edge_types=np.zeros(0, int), edge_truth=np.zeros(0, bool)),
     ],
@@ -288,3 +288,94 @@ def test_none_of_this_imports_torch_or_networkx() -> None:
     program = "import sys; " + "; ".join(f"import pellucid.inputs.{each}" for each in modules)
     program += "; sys.exit(any(each in sys.modules for each in ('torch', 'networkx', 'torch_geometric')))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_numbers_of_any_size_are_names_of_nodes() -> None:
+    assert from_edge_list([(10**30, 1), (1, 7)]).node_names == (str(10**30), "1", "7")
+
+
+def test_a_matrix_of_more_rows_than_nodes_can_be_is_refused() -> None:
+    with pytest.raises(InputError, match="has 8,589,934,592 rows"):
+        from_scipy(scipy.sparse.coo_array(([1], ([0], [1])), shape=(2**33, 2**33)))
+
+
+def test_weights_beyond_32_bits_are_refused_without_a_warning() -> None:
+    with pytest.raises(InputError, match="edge_weights holds 1 value that is NaN or infinite"):
+        from_scipy(scipy.sparse.coo_array(([1e300, 1e300], ([0, 1], [1, 0])), shape=(2, 2)))
+
+
+def test_attributes_of_networkx_without_a_meaning_are_named() -> None:
+    notes = from_networkx(networkx.karate_club_graph()).notes
+    assert "attributes of nodes that say nothing to a graph are left out: club" in notes
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ({"class_names": 3}, "class_names is 3, expected a list of names"),
+        ({"class_names": "ab"}, "class_names is 'ab', expected a list of names"),
+    ],
+)
+def test_odd_attributes_of_a_networkx_graph_are_refused(attributes: dict[str, Any], said: str) -> None:
+    path = networkx.path_graph(3)
+    path.graph |= attributes
+    with pytest.raises(InputError, match=said):
+        from_networkx(path)
+
+
+def test_an_array_as_label_of_a_networkx_graph_is_left_out_and_said() -> None:
+    path = networkx.path_graph(3)
+    path.graph["label"] = np.array([1, 2])
+    assert from_networkx(path).label is None
+    assert any("is no number: left out" in note for note in from_networkx(path).notes)
+
+
+def test_words_as_truth_are_refused() -> None:
+    path = networkx.path_graph(2)
+    networkx.set_node_attributes(path, {0: "yes", 1: "no"}, "truth")
+    with pytest.raises(InputError, match="'truth' of node 0 is 'yes', expected True or False"):
+        from_networkx(path)
+
+
+def test_what_a_data_holds_without_a_meaning_is_named() -> None:
+    arcs = torch.tensor([[0, 1], [1, 0]])
+    odd = Data(x=torch.eye(2), edge_index=arcs, z=torch.tensor([6, 7]), train_mask=torch.tensor([1, 0]))
+    assert "what says nothing to a graph is left out: train_mask, z" in from_pyg(odd).notes
+    assert from_pyg(Data(x=torch.eye(2), edge_index=arcs, train_mask=torch.tensor([True, False]))).notes == ()
+
+
+def test_nodes_that_only_the_arcs_count_are_told() -> None:
+    found = from_pyg(Data(edge_index=torch.tensor([[0, 5], [5, 0]])))
+    assert found.num_nodes == 6
+    assert "the Data does not say how many nodes it has: 6, the highest number of its arcs plus one" in found.notes
+
+
+HEAD = {"format": "pellucid-graph", "version": 1, "edges": [[0, 1]]}
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"num_nodes": 10**15, "splits": {"a": []}}, "num_nodes is 1,000,000,000,000,000, the limit"),
+        ({"num_nodes": -3, "splits": {"a": []}}, "num_nodes is -3, expected a whole number"),
+        ({"body": {"molecule": {"symbols": ["C"]}}}, "the molecule has 1 symbols for 2 atoms"),
+        ({"body": {"molecule": {"symbols": ["C", "O"], "charges": [0]}}}, "the molecule has 1 charges for 2 atoms"),
+        ({"body": {"mesh": {"vertices": [[0, 0, 0]], "faces": []}}}, "the mesh has 1 vertices for 2 nodes"),
+        ({"body": {"mesh": {"vertices": [[0, 0, 0]] * 2, "faces": [[0, 1, 9]]}}}, "faces that name no vertex"),
+        ({"body": {"mesh": {"vertices": [], "faces": [], "nodes": "edges"}}}, "nodes of the mesh are 'edges'"),
+    ],
+)
+def test_json_whose_parts_do_not_fit_is_refused(parts: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read_json(json.dumps(HEAD | parts), called="'x'")
+
+
+def test_notes_of_a_json_document_are_words() -> None:
+    assert read_json(json.dumps(HEAD | {"notes": [1]}), called="'x'").notes[0] == "1"
+
+
+@pytest.mark.parametrize("edges", ["links", "edges"])
+def test_json_of_networkx_is_told_how_to_be_read(edges: str) -> None:
+    written = networkx.node_link_data(networkx.path_graph(3), edges=edges)
+    with pytest.raises(InputError, match=rf'networkx.node_link_graph\(document, edges="{edges}"\)'):
+        read_json(json.dumps(written), called="'x'")

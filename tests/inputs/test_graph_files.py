@@ -651,3 +651,110 @@ def test_what_does_not_fit_in_a_set_is_refused() -> None:
 def test_a_wrong_kind_of_mesh_nodes_is_a_wrong_setting(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="mesh_nodes is 'edges', expected 'vertices' or 'faces'"):
         read(written(tmp_path, "m.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"), mesh_nodes="edges")  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("rows", "names"),
+    [("007,7\n7,11\n", ("007", "7", "11")), ("1_0,10\n10,0\n", ("1_0", "10", "0")), ("٣,3\n3,0\n", ("٣", "3", "0"))],
+)
+def test_digits_that_are_no_plain_number_are_a_name(tmp_path: Path, rows: str, names: tuple[str, ...]) -> None:
+    assert graph(written(tmp_path, "e.csv", f"source,target\n{rows}")).node_names == names
+
+
+def test_words_among_numbers_are_not_told_as_gaps(tmp_path: Path) -> None:
+    found = graph(written(tmp_path, "e.csv", "source,target\n0,1\n1,x\n"))
+    assert found.node_names == ("0", "1", "x")
+    assert not any("gaps" in note for note in found.notes)
+
+
+def test_a_row_of_nodes_that_says_id_and_name_is_a_header(tmp_path: Path) -> None:
+    for text in ("id,name\na,Anna\nb,Ben\n", "id\na\nb\n"):
+        found = graph(written(tmp_path, "e.csv", "source,target\na,b\n"), nodes=written(tmp_path, "n.csv", text))
+        assert found.num_nodes == 2
+
+
+def test_a_node_without_a_label_is_unknown(tmp_path: Path) -> None:
+    people = written(tmp_path, "people.csv", "id,label\na,left\nb,\nc,right\n")
+    found = graph(written(tmp_path, "e.csv", "source,target\na,b\nb,c\n"), nodes=people)
+    assert found.labels is not None
+    assert found.labels.tolist() == [0, -1, 1]
+    assert found.class_names == ("left", "right")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("e.csv", "source,target,type\n0,1,a\n1,2,\n", "line 3: the edge has no type"),
+        ("e.csv", 'source,target\na,b\n"a\nb",c\n', "line 3 has a quoted cell that does not end"),
+        ("e.mtx", "%%MatrixMarket matrix coordinate real general\n3 3 1\n1 2 0.5\n", "scipy.io.mmread"),
+        ("e.json", "{}".encode("utf-16"), "line 1: no text in UTF-8"),
+    ],
+)
+def test_text_that_would_be_misread_is_refused(tmp_path: Path, name: str, content: str | bytes, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read(written(tmp_path, name, content))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"A": None}, "has no T_A.txt; copy the whole data set"),
+        ({"graph_indicator": "1\n1\n1\n2\n999999999999\n"}, "speaks of graph 999999999999 and of 5 nodes only"),
+        ({"node_attributes": "1e300\n1\n2\n3\n4\n"}, "features holds 1 value that is NaN or infinite"),
+    ],
+)
+def test_a_tu_set_that_lacks_or_says_too_much_is_refused(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read(tu(tmp_path / "t", **changes))
+
+
+def test_many_kinds_of_nodes_of_a_tu_set_stay_sparse(tmp_path: Path) -> None:
+    count = 20_000  # as a dense matrix 1.6 GB
+    lines = "".join(f"{number}\n" for number in range(count))
+    folder = tu(
+        tmp_path / "t",
+        **dict.fromkeys(set(TU) - {"A", "graph_indicator", "node_labels"}),
+        A="1 2\n2 1\n",
+        graph_indicator="1\n" * count,
+        node_labels=lines,
+    )
+    (folder / "README.txt").unlink()
+    assert scipy.sparse.issparse(graphs(folder)[0].features)
+
+
+def test_one_long_word_does_not_widen_all_others(tmp_path: Path) -> None:
+    # In an array of words of one width this would take 80 GB.
+    with pytest.raises(InputError, match="expected a whole number"):
+        read(tu(tmp_path / "t", A="1, 2\n" * 100_000 + "9" * 100_000 + ", 1\n"))
+
+
+def test_a_byte_order_mark_and_what_is_left_out_of_a_tu_set(tmp_path: Path) -> None:
+    folder = tu(tmp_path / "t", A="\ufeff" + TU["A"], graph_attributes="1, 2\n3, 4\n")
+    assert graphs(folder).notes == ("T_graph_attributes.txt is left out: a graph has one label",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"graph": {2**31 - 5: [1]}}, "names node 2147483643, far beyond the 6"),
+        ({"graph": {0: [1.7]}}, "holds no lists of the neighbours"),
+        ({"y": np.zeros((2, 0))}, "expected one-hot labels"),
+    ],
+)
+def test_planetoid_parts_of_impossible_numbers_are_refused(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read(planetoid(tmp_path / "p", **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"_3": np.zeros((3, 4))}, "y_train, y_val and y_test of shapes"), ({"_1": [[1], [1, 2]]}, "different lengths")],
+)
+def test_a_motif_pickle_of_odd_shapes_is_refused(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read(written(tmp_path, "syn.pkl", motif(**changes)))
+
+
+def test_many_dense_graphs_have_one_label_each(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"y has the shape \(2, 2\), expected one class or value for each graph"):
+        read(written(tmp_path, "d.npz", npz(adj=np.zeros((2, 3, 3)), y=np.eye(2))))

@@ -215,7 +215,7 @@ BAD = [
     (SQUARE + "f 1 2\n", "line 6: 'f 1 2', expected three or more vertices"),
     (SQUARE + "f 1 2 x\n", "line 6: 'f 1 2 x', expected the numbers of vertices"),
     (SQUARE + "f 1 2 0\n", "line 6: 'f 1 2 0', expected three or more vertices from 1 on"),
-    (SQUARE + "f 1 2 9\n", "face 1 names vertex 8, expected 0 to 3"),
+    (SQUARE + "f 1 2 9\n", "line 6: a face names vertex 9, expected 1 to 4"),
     (SQUARE.replace("f 1 2 3 4", ""), "holds 4 points and no faces"),
     (CUBE_OFF[:-20], "has 12 lines for 8 vertices and 6 faces: it is cut off"),
     (CUBE_OFF.replace("1 1 0", "1 1"), "line 6: expected the three numbers of a vertex"),
@@ -293,3 +293,55 @@ def test_real_meshes_have_their_vertices_faces_and_measures(shared_data: Path, n
 def test_real_points_without_faces_are_refused(shared_data: Path) -> None:
     with pytest.raises(InputError, match="holds 5 points and no faces, expected a surface"):
         read(shared_data / "graphs" / "meshes_trimesh" / "points_ascii.ply")
+
+
+TRIANGLE_STL = (
+    "solid a\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0\nvertex 0 1 0\nendloop\nendfacet\nendsolid a\n"
+)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        SQUARE.replace("f 1 2 3 4", "f 1 2 3 4 # as 1 2 4"),
+        "OFF4 1 0\n0 0 0\n1 0 0\n1 1 0\n0 1 0\n4 0 1 2 3\n",
+        "\ufeffOFF\n4 1 0\n0 0 0\n1 0 0\n1 1 0\n0 1 0\n4 0 1 2 3\n",
+    ],
+    ids=["a comment behind a face", "a count joined to OFF", "a byte order mark"],
+)
+def test_a_square_is_read_however_it_is_written(content: str) -> None:
+    assert mesh(content).num_edges == 5
+    np.testing.assert_array_equal(mesh(content).positions, mesh(SQUARE).positions)
+
+
+def test_a_readable_stl_may_shout() -> None:
+    assert mesh(TRIANGLE_STL.upper()).digest == mesh(TRIANGLE_STL).digest
+
+
+def test_lines_behind_the_last_face_of_an_off_are_counted() -> None:
+    assert "2 lines after the 6 faces left out" in mesh(CUBE_OFF + "3 0 1 2\n3 0 1 3\n").notes
+
+
+ASCII = PLY.format(order="ascii")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (ASCII + "0 0 0\n" * 5 + "3 0 1.5 2\n3 0 1 2\n", "has faces that name no vertices"),
+        (ASCII.replace("property float x", "property list uchar float x") + "2 0 0 0 0\n" * 5, "lists as x, y or z"),
+        (SQUARE.replace("v 1 1 0", "v 1e200 1 0"), r"vertex 2 lies 1e\+200 away, the limit is 1e\+15 \(1 such\)"),
+    ],
+    ids=["a fraction of a vertex", "a list as place", "far away"],
+)
+def test_a_mesh_of_impossible_numbers_is_refused(content: str, said: str) -> None:
+    assert content != SQUARE
+    with pytest.raises(InputError, match=said):
+        mesh(content)
+
+
+def test_an_stl_without_triangles_is_told_so(tmp_path: Path) -> None:
+    for content in (b"solid a\nendsolid a\n", bytes(84)):
+        (tmp_path / "a.stl").write_bytes(content)
+        with pytest.raises(InputError, match="holds no triangles"):
+            read(tmp_path / "a.stl")

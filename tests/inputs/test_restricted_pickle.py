@@ -168,3 +168,10 @@ def test_an_array_of_objects_is_read() -> None:
     found = npz_arrays(file.getvalue(), called="'z'")
     assert found["names"].tolist() == names.tolist()
     assert found["numbers"].tolist() == [0, 1, 2]
+
+
+def test_an_empty_array_for_python_2_is_read_and_bytes_of_a_length_are_not() -> None:
+    empty = load_plain(pickle.dumps(np.zeros((2, 0)), protocol=2), called="'x'", encoding="latin1")
+    assert empty.shape == (2, 0)
+    with pytest.raises(InputError, match="no readable pickle"):
+        load_plain(b"\x80\x02c__builtin__\nbytes\nJ\x00\x00\x00\x7f\x85R.", called="'x'")

@@ -156,3 +156,18 @@ def test_reading_imports_neither_torch_nor_rdkit_nor_networkx() -> None:
         "sys.exit(any(each in sys.modules for each in ('torch', 'rdkit', 'networkx', 'trimesh')))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_an_atomic_number_that_no_element_has_is_refused() -> None:
+    with pytest.raises(InputError, match="is no molecule that RDKit can read"):
+        read_smiles("[#200]")
+
+
+def test_isotopes_are_counted_as_left_out() -> None:
+    assert read_smiles("[13CH4]").notes == ("1 isotope number left out",)
+
+
+def test_a_chain_too_long_to_lay_out_is_read_without_a_drawing() -> None:
+    chain = read_smiles("C" * 1_501)
+    assert chain.positions is None
+    assert "more than 1,500 atoms, so there is no drawing in the plane" in chain.notes

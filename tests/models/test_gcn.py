@@ -95,3 +95,16 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 def test_settings_that_make_no_sense_are_refused(given: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingError, match=said):
         GCN(4, 3, **given)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"batch_norm": 10**9}, {"residual": "no"}, {"every_layer": 1}, {"dropout": "half"}, {"dropout": True}]
+)
+def test_a_switch_is_true_or_false_and_dropout_a_number(settings: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match=next(iter(settings))):
+        GCN(4, 2, **settings)
+
+
+def test_a_list_is_the_name_of_no_readout() -> None:
+    with pytest.raises(SettingError, match="readout is"):
+        readout_of(["mean"], 4)  # type: ignore[arg-type]

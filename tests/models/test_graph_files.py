@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.torch
+import scipy.sparse
 import torch
 
 import pellucid
@@ -177,3 +178,44 @@ def test_a_network_of_graphs_refuses_pictures_and_has_no_table_of_drawings() -> 
     for wanted in (load_truth, load_kinship):
         with pytest.raises(ModelError, match="karate looks at graphs, expected a network of drawings"):
             wanted("karate")
+
+
+def test_weights_that_are_whole_numbers_are_refused(tmp_path: Path) -> None:
+    file = written(tmp_path)
+    state = {name: tensor.int() for name, tensor in network().state_dict().items()}
+    with safetensors.safe_open(file, framework="pt") as opened:
+        metadata = opened.metadata()
+    safetensors.torch.save_file(state, file, metadata=metadata)
+    with pytest.raises(CheckpointError, match="holds int32 as"):
+        pellucid.load(file)
+
+
+def test_a_file_that_asks_for_a_billion_norms_is_refused_at_once(tmp_path: Path) -> None:
+    file = written(tmp_path, change=lambda record: record["settings"].update(batch_norm=10**9))
+    with pytest.raises(CheckpointError, match="batch_norm is 1000000000, expected True or False"):
+        pellucid.load(file)
+
+
+def test_weights_of_one_graph_survive_beside_a_graph_without() -> None:
+    weighted = Graph(edges=[(0, 1)], edge_weights=[2.0], features=np.ones((2, 4)))
+    plain = Graph(edges=[(0, 1)], features=np.ones((2, 4)))
+    given = arguments_of(network(), [weighted, plain]).edge_weight
+    assert given is not None
+    assert given.tolist() == [2, 2, 1, 1]
+
+
+def test_graphs_whose_edges_have_other_features_are_not_mixed() -> None:
+    one, two = (Graph(edges=[(0, 1)], edge_features=np.ones((1, n)), features=np.ones((2, 4))) for n in (1, 2))
+    with pytest.raises(InputError, match="edge_features of different lengths"):
+        arguments_of(network(), [one, two])
+
+
+class Dense(torch.nn.Module):
+    def forward(self, x: torch.Tensor, edge_index: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+def test_sparse_features_that_would_fill_the_memory_are_refused() -> None:
+    wide = Graph(edges=[(0, 1)], features=scipy.sparse.csr_array((2, 10**9), dtype=np.float32))
+    with pytest.raises(InputError, match=r"would be a dense matrix of 8\.0 GB for this model"):
+        arguments_of(Dense(), [wide])

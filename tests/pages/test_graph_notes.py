@@ -47,6 +47,11 @@ def sources(folder: Path) -> Iterator[Graph]:
     index = torch.tensor([[0, 1], [1, 0]])
     weights, masks = torch.tensor([1.0, 2.0]), torch.tensor([[True, False]] * 2)
     yield read(Data(edge_index=index, y=torch.rand(2, 3), edge_weight=weights, train_mask=masks, num_nodes=2))  # type: ignore[misc]
+    yield read(Data(edge_index=index.repeat(1, 2), z=torch.ones(2)))  # type: ignore[misc]
+    yield read(Data(edge_index=torch.cat([index, index[:, :1]], dim=1)))  # type: ignore[misc]
+    named = networkx.Graph([(0, 1, {"since": 1999})])
+    named.add_node(0, club="chess")
+    yield read(named)  # type: ignore[misc]
     for zeros in ([0.0], [0.0, 0.0]):
         places = (range(len(zeros)), range(len(zeros)))
         yield read(scipy.sparse.coo_array((zeros, places), shape=(3, 3)))  # type: ignore[misc]
@@ -62,7 +67,9 @@ def sources(folder: Path) -> Iterator[Graph]:
     yield from both(file("m.obj", corners + "v 9 9 9\nf 1 2 3\n"))
     facet = "facet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0\nvertex 0 1 0\nendloop\nendfacet\n"
     yield from both(file("m.stl", f"solid a\n{facet}{facet}endsolid\n"))
-    for smiles in ("C.C", "[H]C", "[H]C[H]"):
+    for more in ("3 0 2 1\n", "3 0 2 1\n" * 2):
+        yield from both(file("m.off", f"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n{more}"))
+    for smiles in ("C.C", "[H]C", "[H]C[H]", "[13C]", "[13C][13C]", "C" * 1_501):
         yield read(f"smiles:{smiles}")  # type: ignore[misc]
 
 

@@ -75,13 +75,18 @@ def read_edge_list(
     given: dict[str, Any] = {}
     if (at := columns.get("type")) is not None:
         kinds = table.column(at)
+        nameless = [place for place, kind in enumerate(kinds) if not kind]
+        if nameless:
+            more = f" ({len(nameless)} such)" if len(nameless) > 1 else ""
+            raise InputError(f"{called}, line {table.lines[nameless[0]]}: the edge has no type{more}; give it one.")
         if {each.casefold() for each in kinds} <= {"directed", "undirected"}:
             directed = _agreed(kinds, directed, called)
         else:
             given["edge_types"], given["edge_type_names"] = numbered_names(kinds, bonds=True)
     if (at := columns.get("weight")) is not None:
         given["edge_weights"] = table.numbers(at, what="the weight")
-    left = [readable(table.header[i]) for i in range(table.width) if i not in columns.values()] if table.header else []
+    header = table.header or ()
+    left = [readable(each) or f"column {i + 1}" for i, each in enumerate(header) if i not in columns.values()]
     if left:
         notes.append(f"columns that say nothing about a graph are left out: {', '.join(left)}")
     starts, ends = table.column(columns["from"]), table.column(columns["to"])
@@ -100,12 +105,31 @@ def read_edge_list(
     else:
         numbers, named = _numbered(both)
         given |= named
-        if "node_names" in named and whole(both[:2]) is not None:
+        if "node_names" in named and _whole(both) is not None:
             notes.append("the numbers of the nodes have gaps or do not begin with 0, so they are kept as names")
     with naming(called):
         notes += given.pop("notes", ())
         given.setdefault("num_nodes", int(numbers.max()) + 1)
         return Graph(edges=numbers.reshape(-1, 2), directed=directed, name=name, notes=tuple(notes), **given)
+
+
+def read_nodes(text: str, *, called: str) -> Table:
+    """The table of nodes beside an edge list; its first row is a header where it names what a node has.
+
+    Args:
+        text: The whole file.
+        called: What an error calls it, quoted.
+
+    Raises:
+        InputError: It is damaged; names the line.
+    """
+    table = read_table(text, called=called)
+    if table.header is None:
+        # Words above words: only what the words are tells a header from a node.
+        known = sum(cell.casefold() in {*_ID, *_NAME, *_LABEL} for cell in table.rows[0])
+        if known >= min(2, table.width):
+            return read_table(text, called=called, header=True)
+    return table
 
 
 def numbered_names(words: Sequence[str], *, bonds: bool = False) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
@@ -146,9 +170,14 @@ def _numbered(ends: Sequence[Hashable]) -> tuple[npt.NDArray[np.int64], dict[str
 
 def _whole(ends: Sequence[Hashable]) -> npt.NDArray[np.int64] | None:
     if all(isinstance(end, str) for end in ends):
-        return whole(ends)  # type: ignore[arg-type]
+        # 007 and 1_000 are names: as numbers they would be other nodes, or the same as 7.
+        numbers = whole(ends)  # type: ignore[arg-type]
+        return numbers if numbers is not None and list(map(str, numbers.tolist())) == list(ends) else None
     if all(isinstance(end, int | np.integer) and not isinstance(end, bool) for end in ends):
-        return np.array(ends, dtype=np.int64)
+        try:
+            return np.array([int(end) for end in ends], dtype=np.int64)  # type: ignore[call-overload]
+        except OverflowError:
+            return None
     return None
 
 
@@ -224,7 +253,12 @@ def _described(nodes: Table) -> dict[str, Any]:
     if names != [str(number) for number in range(len(ids))]:
         found["node_names"] = tuple(readable(each) for each in names)
     if labelled is not None:
-        found["labels"], found["class_names"] = numbered_names(nodes.column(labelled))
+        words = nodes.column(labelled)
+        known = [word for word in words if word]
+        if known:
+            numbers, found["class_names"] = numbered_names(known)
+            found["labels"] = np.full(len(words), -1, dtype=np.int64)
+            found["labels"][[bool(word) for word in words]] = numbers
     rest = [column for column in range(nodes.width) if column not in (at, named, labelled)]
     features: list[npt.NDArray[np.float64]] = []
     feature_names: list[str] = []

@@ -1,6 +1,6 @@
 """What can be wrong with a graph, said with its number and the first few places."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ def checked(given: Mapping[str, Any]) -> dict[str, Any]:
     edges = pairs_of(given["edges"])
     nodes = node_count(edges, given["num_nodes"])
     found: dict[str, Any] = {"num_nodes": nodes, "directed": bool(given["directed"])}
-    notes = list(given["notes"])
+    notes = [str(each) for each in given["notes"]]
     for name in PER_EDGE:
         if given[name] is not None:
             found[name] = _per_edge(name, given[name], len(edges))
@@ -37,7 +37,7 @@ def checked(given: Mapping[str, Any]) -> dict[str, Any]:
         found |= {name: found[name][kept] for name in PER_EDGE if name in found}
         notes.append(f"{counted(repeated, 'edge')} given more than once {'is' if repeated == 1 else 'are'} stored once")
     for name in _NAMES:
-        found[name] = None if given[name] is None else tuple(str(each) for each in given[name])
+        found[name] = None if given[name] is None else _words(name, given[name])
     found["features"], found["featureless"] = _features(given["features"], nodes)
     if found["featureless"] and not any("identity" in note for note in notes):
         notes.append(NO_FEATURES)
@@ -66,6 +66,12 @@ def checked(given: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, np.ndarray):
             value.flags.writeable = False
     return found
+
+
+def _words(name: str, given: Any) -> tuple[str, ...]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise InputError(f"{name} is {given!r}, expected a list of names.")
+    return tuple(str(each) for each in given)
 
 
 def _kind(given: Mapping[str, Any]) -> dict[str, bool]:

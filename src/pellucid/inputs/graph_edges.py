@@ -16,6 +16,8 @@ PER_EDGE = ("edge_types", "edge_weights", "edge_features", "edge_truth")
 
 # Two node numbers are joined to one of 64 bits where pairs are compared.
 _MOST_NODES = 2**31
+# The identity alone takes a gigabyte then; a file of ten bytes must not ask for more.
+_MOST_GIVEN = 100_000_000
 
 
 def edges_of_arcs(arcs: Any, *, directed: bool | None, rest: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,6 +48,11 @@ def edges_of_arcs(arcs: Any, *, directed: bool | None, rest: Mapping[str, Any]) 
         if len(value) != len(pairs):
             raise InputError(f"{name} has {len(value)} rows for {counted(len(pairs), 'arc')}; give one for each arc.")
     edges, kept, _ = each_once(pairs, per_arc, directed=False)
+    arcs_of_edges = 2 * len(edges) - int((edges[:, 0] == edges[:, 1]).sum())
+    if repeated := len(pairs) - arcs_of_edges:
+        are = "is" if repeated == 1 else "are"
+        note = f"{counted(repeated, 'arc')} given more than once {are} stored once"
+        rest = {**rest, "notes": (*rest.get("notes", ()), note)}
     return {"edges": edges, "directed": False, **rest, **{name: value[kept] for name, value in per_arc.items()}}
 
 
@@ -97,10 +104,12 @@ def node_count(edges: npt.NDArray[np.int64], given: Any) -> int:
     if given is None:
         used = np.unique(edges)
         if len(used) != highest + 1:
-            missing = np.setdiff1d(np.arange(highest + 1), used)
+            missing = highest + 1 - len(used)
+            # The first six that are missing lie below the number of those used plus six.
+            first = np.setdiff1d(np.arange(min(highest, len(used) + 6) + 1), used)
             raise InputError(
-                f"node numbers have gaps: {counted(len(missing), 'number')} from 0 to {highest} "
-                f"{'is' if len(missing) == 1 else 'are'} never used ({first_few(missing)}); "
+                f"node numbers have gaps: {counted(missing, 'number')} from 0 to {highest} "
+                f"{'is' if missing == 1 else 'are'} never used ({first_few(first)}); "
                 f"give num_nodes={highest + 1} if those are nodes without edges, else number the nodes without gaps."
             )
         if not len(used):
@@ -108,6 +117,8 @@ def node_count(edges: npt.NDArray[np.int64], given: Any) -> int:
         return highest + 1
     if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 1:
         raise InputError(f"num_nodes is {given!r}, expected a whole number, 1 or more.")
+    if given > _MOST_GIVEN:
+        raise InputError(f"num_nodes is {given:,}, the limit is {_MOST_GIVEN:,}; give a part of the graph.")
     if highest >= given:
         bad = places((edges >= given).any(axis=1))
         raise InputError(
@@ -129,7 +140,10 @@ def each_once(
         return edges, np.arange(len(edges)), 0
     first_of_each = first[inverse.ravel()]
     for name, value in per_edge.items():
-        differing = places((value != value[first_of_each]).reshape(len(value), -1).any(axis=1))
+        other = value[first_of_each]
+        # NaN differs from itself, and is refused by that name later.
+        unlike = (value != other) & ~((value != value) & (other != other))
+        differing = places(unlike.reshape(len(value), -1).any(axis=1))
         if len(differing):
             a, b = edges[differing[0]]
             raise InputError(

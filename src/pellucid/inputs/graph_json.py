@@ -7,8 +7,10 @@ import numpy as np
 import scipy.sparse
 
 from pellucid.errors import InputError, did_you_mean, with_article
+from pellucid.inputs.counting import counted
 from pellucid.inputs.files import naming, readable
 from pellucid.inputs.graph import Graph
+from pellucid.inputs.graph_edges import node_count
 from pellucid.inputs.mesh import Mesh
 from pellucid.inputs.molecule import Molecule
 from pellucid.inputs.sparse_matrices import checked_sparse
@@ -101,6 +103,12 @@ def parsed(text: str, *, called: str) -> Any:
 def graph_of(document: Any, *, called: str, name: str = "graph") -> Graph:
     """The graph of a document that has been parsed; see `read_json`."""
     if not isinstance(document, dict) or document.get("format") != FORMAT:
+        if isinstance(document, dict) and "nodes" in document and ("links" in document or "edges" in document):
+            key = "links" if "links" in document else "edges"
+            raise InputError(
+                f"{called} looks like a graph that networkx wrote; read it with networkx.node_link_graph("
+                f'document, edges="{key}") and give pellucid what that returns.'
+            )
         what = with_article(type(document).__name__)
         raise InputError(
             f'{called} holds {what} without "format": "{FORMAT}", expected a graph as Graph.to_json writes it.'
@@ -127,9 +135,12 @@ def graph_of(document: Any, *, called: str, name: str = "graph") -> Graph:
         if document.get("splits"):
             if not isinstance(nodes, int):
                 raise InputError("splits need num_nodes, to know how many nodes there are.")
+            node_count(np.zeros((0, 2), dtype=np.int64), nodes)  # before so many are allocated
             given["splits"] = {key: _mask(rows, nodes, key) for key, rows in document["splits"].items()}
         given["body"] = _body(document.get("body"))
-        return Graph(**given)
+        graph = Graph(**given)
+        _body_fits(graph.body, graph.num_nodes)
+        return graph
 
 
 def _kinds(document: dict[str, Any]) -> None:
@@ -203,6 +214,23 @@ def _body(value: dict[str, Any] | None) -> Molecule | Mesh | None:
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"body cannot be read ({readable(str(error))}), expected a molecule or a mesh.") from error
     raise InputError(f"body is {readable(str(kind))!r}, expected 'molecule' or 'mesh'.")
+
+
+def _body_fits(body: Any, nodes: int) -> None:
+    """Refuse what drawing would stumble over: atoms, vertices or faces that are not there."""
+    if isinstance(body, Molecule):
+        for name in ("symbols", "charges", "hydrogens", "atom_stereo"):
+            count = len(getattr(body, name))
+            if count != nodes and (count or name == "symbols"):
+                raise InputError(f"the molecule has {count} {name} for {counted(nodes, 'atom')}; give one for each.")
+    if isinstance(body, Mesh):
+        if body.nodes not in ("vertices", "faces"):
+            raise InputError(f"nodes of the mesh are {body.nodes!r}, expected 'vertices' or 'faces'.")
+        count = len(getattr(body, body.nodes))
+        if count != nodes:
+            raise InputError(f"the mesh has {count} {body.nodes} for {counted(nodes, 'node')}; give one for each.")
+        if body.faces.size and not 0 <= body.faces.min() <= body.faces.max() < len(body.vertices):
+            raise InputError(f"the mesh has faces that name no vertex, expected 0 to {len(body.vertices) - 1}.")
 
 
 def _sparse(features: Any) -> dict[str, Any]:

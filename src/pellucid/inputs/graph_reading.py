@@ -13,7 +13,7 @@ import scipy.sparse
 
 from pellucid.errors import InputError
 from pellucid.inputs.archives import ZIP_START, unzip
-from pellucid.inputs.edge_lists import from_edge_list, read_edge_list
+from pellucid.inputs.edge_lists import from_edge_list, read_edge_list, read_nodes
 from pellucid.inputs.files import quoted, read_file, readable
 from pellucid.inputs.graph import Graph
 from pellucid.inputs.graph_json import FORMAT, read_json
@@ -29,7 +29,6 @@ from pellucid.inputs.pyg_data import from_pyg, is_pyg_data
 from pellucid.inputs.rationales import rationale_name, read_rationales
 from pellucid.inputs.restricted_pickle import is_pickle
 from pellucid.inputs.scipy_graphs import from_scipy
-from pellucid.inputs.text_tables import read_table
 from pellucid.inputs.tu import read_tu, tu_name
 
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")
@@ -167,11 +166,12 @@ def _of_text(
     nodes: str | os.PathLike[str] | None,
 ) -> Graph | None:
     is_table = suffix in _EDGE_LISTS
-    if b"\0" in content[:1000] and not is_table:
+    if b"\0" in content[:1000] and not is_table and suffix != ".json":
         return None
     start = content[:100_000].decode("utf-8", errors="replace").removeprefix("\ufeff").lstrip()
     is_json = suffix == ".json" or (start.startswith("{") and f'"{FORMAT}"' in start)
-    if not is_json and not is_table and not _looks_like_edges(start):
+    is_matrix = start.startswith("%%MatrixMarket")
+    if not is_json and not is_table and not is_matrix and not _looks_like_edges(start):
         return None
     try:
         text = content.decode("utf-8")
@@ -180,9 +180,13 @@ def _of_text(
         raise InputError(f"{called}, line {line}: no text in UTF-8; save it in that encoding.") from error
     if is_json:
         return read_json(text, called=called, name=name)
+    if is_matrix:
+        raise InputError(
+            f"{called} is a Matrix Market file; read it with scipy.io.mmread and give pellucid the matrix."
+        )
     beside = None
     if nodes is not None:
-        beside = read_table(read_file(nodes).decode("utf-8", errors="replace"), called=quoted(os.fsdecode(nodes)))
+        beside = read_nodes(read_file(nodes).decode("utf-8", errors="replace"), called=quoted(os.fsdecode(nodes)))
     if suffix == ".cites" and directed is None:
         # Rows are "cited citing", and the arc runs from the first: what one paper says reaches the other.
         directed = True

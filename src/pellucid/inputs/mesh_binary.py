@@ -80,12 +80,15 @@ def read_ply(content: bytes, *, called: str) -> Polygons:
         if element.name == "vertex":
             if not all(axis in columns for axis in "xyz"):
                 raise InputError(f"{called} has vertices without x, y and z.")
+            if any((columns[axis][0] != 1).any() for axis in "xyz"):
+                raise InputError(f"{called} has vertices with lists as x, y or z, expected one number each.")
             points = np.stack([columns[axis][1] for axis in "xyz"], axis=1).astype(np.float64)
         elif element.name == "face":
             key = next((each for each in _CORNERS if each in columns), None)
             if key is None:
                 raise InputError(f"{called} has faces without vertex_indices.")
-            if not (np.abs(columns[key][1]) < 2**53).all():
+            named = columns[key][1]
+            if not (np.abs(named) < 2**53).all() or (named % 1 != 0).any():
                 raise InputError(f"{called} has faces that name no vertices; mend the file.")
             sizes, corners = columns[key][0], columns[key][1].astype(np.int64)
     if points is None:
@@ -195,7 +198,7 @@ def _text_element(words: list[bytes], place: int, element: _Element) -> tuple[_C
         width = len(element.properties)
         if place + width * element.count > len(words):
             raise ValueError("the file ends")
-        table = np.array(words[place : place + width * element.count]).astype(np.float64).reshape(-1, width)
+        table = np.array(words[place : place + width * element.count], dtype=np.float64).reshape(-1, width)
         ones = np.ones(element.count, dtype=np.int64)
         columns = {each.name: (ones, table[:, number]) for number, each in enumerate(element.properties)}
         return columns, place + width * element.count

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from pellucid.errors import InputError
 
 MAX_CORNERS = 30_000_000
+_FARTHEST = 1e15  # areas are kept in 32 bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,6 +56,12 @@ def polygons(points: Any, sizes: Any, corners: Any, *, called: str, notes: tuple
     bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
     if len(bad):
         raise InputError(f"{called}: vertex {bad[0]} is NaN or infinite ({len(bad)} such); mend the file.")
+    far = np.flatnonzero((np.abs(points) > _FARTHEST).any(axis=1))
+    if len(far):
+        raise InputError(
+            f"{called}: vertex {far[0]} lies {np.abs(points[far[0]]).max():.3g} away, the limit is {_FARTHEST:g} "
+            f"({len(far)} such); write it in a larger unit."
+        )
     small = np.flatnonzero(sizes < 3)
     if len(small):
         raise InputError(

@@ -24,8 +24,8 @@ def mesh_kind(content: bytes) -> Kind | None:
         return "ply"
     if is_binary_stl(content):
         return "stl"
-    start = content[:20_000].decode("utf-8", errors="replace")
-    if re.match(r"\s*solid\b", start) and re.search(r"\bfacet\b", start):
+    start = content[:20_000].decode("utf-8-sig", errors="replace")
+    if re.match(r"\s*solid\b", start, re.IGNORECASE) and re.search(r"\bfacet\b", start, re.IGNORECASE):
         return "stl"
     if is_off(start):
         return "off"
@@ -90,7 +90,9 @@ def _parsed(content: bytes, kind: Kind | None, called: str) -> Polygons:
         return read_ply(content, called=called)
     if kind == "stl" and is_binary_stl(content):
         return merged(read_binary_stl(content, called=called))
-    if kind == "stl" and b"facet" not in content[:20_000]:
+    if kind == "stl" and b"facet" not in content[:20_000].lower():
+        if len(content) < 84 or content[80:84] == b"\0\0\0\0":
+            raise InputError(f"{called} holds no triangles, expected a surface; copy or make it again.")
         says = int.from_bytes(content[80:84], "little")
         raise InputError(
             f"{called} has {len(content):,} bytes, expected {84 + 50 * says:,} for the {says:,} triangles that its "
@@ -98,7 +100,7 @@ def _parsed(content: bytes, kind: Kind | None, called: str) -> Polygons:
         )
     if kind == "ply":
         raise InputError(f"{called} does not begin as PLY files do; copy or download it again.")
-    text = content.decode("utf-8", errors="replace")
+    text = content.decode("utf-8-sig", errors="replace")
     if kind == "off" and not is_off(text):
         raise InputError(f"{called} does not begin as OFF files do; copy or download it again.")
     if kind == "stl":

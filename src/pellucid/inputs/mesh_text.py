@@ -8,7 +8,8 @@ from pellucid.errors import InputError
 from pellucid.inputs.files import readable
 from pellucid.inputs.mesh_polygons import Polygons, polygons
 
-_OFF = re.compile(r"\s*(?:ST)?C?N?OFF\b")
+# Some files of ModelNet have no space between the word and the first count: OFF490 518 0.
+_OFF = re.compile(r"\s*((?:ST)?C?N?OFF)(?![^\s\d])")
 _OBJ = re.compile(r"^\s*v[ \t]+[-+.\d]+[eE\d.+-]*[ \t]+[-+.\d]", re.MULTILINE)
 _OBJ_WORDS = {"v", "vt", "vn", "vp", "f", "l", "p", "o", "g", "s", "mtllib", "usemtl", "#"}
 
@@ -36,15 +37,16 @@ def read_obj(text: str, *, called: str) -> Polygons:
     points: list[list[float]] = []
     sizes: list[int] = []
     corners: list[int] = []
+    highest, its_line = 0, 0
     for number, line in enumerate(text.replace("\\\r\n", " ").replace("\\\n", " ").splitlines(), start=1):
-        words = line.split()
+        words = line.partition("#")[0].split()
         if not words or words[0] not in ("v", "f"):
             continue
         try:
             if words[0] == "v":
                 points.append([float(words[1]), float(words[2]), float(words[3])])
                 continue
-            face = [int(word.partition("/")[0]) for word in words[1:] if not word.startswith("#")]
+            face = [int(word.partition("/")[0]) for word in words[1:]]
         except (ValueError, IndexError):
             what = "three numbers" if words[0] == "v" else "the numbers of vertices"
             shown = readable(line.strip(), limit=60)
@@ -54,8 +56,15 @@ def read_obj(text: str, *, called: str) -> Polygons:
         if len(face) < 3 or min(face) < 0:
             shown = readable(line.strip(), limit=60)
             raise InputError(f"{called}, line {number}: {shown!r}, expected three or more vertices from 1 on.")
+        if max(face) >= highest:
+            highest, its_line = max(face) + 1, number
         sizes.append(len(face))
         corners += face
+    if points and highest > len(points):  # a face may stand before its vertices, so this is known at the end
+        raise InputError(
+            f"{called}, line {its_line}: a face names vertex {readable(str(highest), limit=40)}, expected 1 to "
+            f"{len(points)}; mend the file."
+        )
     return polygons(points, sizes, corners, called=called)
 
 
@@ -70,7 +79,9 @@ def read_off(text: str, *, called: str) -> Polygons:
         for number, line in enumerate(text.splitlines(), start=1)
         if (words := line.partition("#")[0].split())
     ]
-    lines[0] = (lines[0][0], lines[0][1][1:])  # counts may follow the word OFF
+    word, first = _OFF.match(lines[0][1][0]), lines[0][1]
+    joined = first[0][word.end() :] if word else ""
+    lines[0] = (lines[0][0], [joined, *first[1:]] if joined else first[1:])  # counts may follow the word OFF
     lines = lines if lines[0][1] else lines[1:]
     try:
         count, faces = (int(word) for word in lines[0][1][:2])
@@ -100,7 +111,9 @@ def read_off(text: str, *, called: str) -> Polygons:
             raise InputError(f"{called}, line {number}: expected how many corners a face has, and which.") from None
         sizes.append(size)
         corners += face
-    return polygons(points, sizes, corners, called=called)
+    more = len(body) - count - faces
+    notes = (f"{more:,} line{'s' * (more != 1)} after the {faces:,} faces left out",) if more else ()
+    return polygons(points, sizes, corners, called=called, notes=notes)
 
 
 def read_text_stl(text: str, *, called: str) -> Polygons:
@@ -112,7 +125,7 @@ def read_text_stl(text: str, *, called: str) -> Polygons:
     points: list[list[float]] = []
     facets = 0
     for number, line in enumerate(text.splitlines(), start=1):
-        words = line.split()
+        words = line.casefold().split()
         if words[:1] == ["vertex"]:
             try:
                 x, y, z = (float(word) for word in words[1:])
@@ -125,7 +138,7 @@ def read_text_stl(text: str, *, called: str) -> Polygons:
             raise InputError(
                 f"{called}, line {number}: the facet has {len(points) - 3 * facets + 3} vertices, expected 3."
             )
-    if len(points) != 3 * facets or "endsolid" not in text[-1000:]:
+    if len(points) != 3 * facets or "endsolid" not in text[-1000:].casefold():
         raise InputError(f"{called} has {len(points):,} vertices in {facets:,} facets: it is cut off; copy it again.")
     return polygons(points, np.full(facets, 3), np.arange(3 * facets), called=called)
 

@@ -36,7 +36,15 @@ def read_motif_pickle(content: bytes, *, called: str, name: str) -> Graph:
     if not isinstance(value, tuple | list) or len(value) != len(_PARTS):
         given = f"{len(value)} things" if isinstance(value, tuple | list) else f"a {type(value).__name__}"
         raise InputError(f"{called} is a pickle of {given}, expected the {len(_PARTS)} arrays {', '.join(_PARTS)}.")
-    parts = {key: np.asarray(each) for key, each in zip(_PARTS, value, strict=True)}
+    try:
+        parts = {key: np.asarray(each) for key, each in zip(_PARTS, value, strict=True)}
+    except ValueError as error:
+        raise InputError(f"{called} holds rows of different lengths, expected arrays; copy it again.") from error
+    shapes = {parts[key].shape for key in ("y_train", "y_val", "y_test")}
+    if len(shapes) > 1:
+        raise InputError(
+            f"{called} has y_train, y_val and y_test of shapes {sorted(shapes)}, expected the same of all."
+        )
     nodes = len(parts["adj"]) if parts["adj"].ndim else 0
     for key, array in parts.items():
         wanted: tuple[Any, ...] = (

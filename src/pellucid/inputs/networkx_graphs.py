@@ -12,6 +12,9 @@ from pellucid.inputs.graph import Graph
 
 _GRAPH_FIELDS = ("name", "label", "class_names", "edge_type_names", "feature_names", "edge_feature_names")
 
+_OF_NODES = frozenset({"features", "label", "pos", "name", "truth", "contribution"})
+_OF_EDGES = frozenset({"weight", "type", "features", "truth"})
+
 
 def is_networkx(source: object) -> bool:
     """Whether an object is a graph of networkx; networkx is not imported for that."""
@@ -49,11 +52,11 @@ def from_networkx(source: Any, *, directed: bool | None = None) -> Graph:
     node_data = [source.nodes[node] for node in nodes]
     rows = list(source.edges(data=True))
     edge_data = [attributes for _, _, attributes in rows]
-    known = {key: source.graph[key] for key in _GRAPH_FIELDS if source.graph.get(key)}
+    known = {key: source.graph[key] for key in _GRAPH_FIELDS if _is_there(source.graph.get(key))}
     notes: list[str] = []
     if (label := source.graph.get("label")) is not None:
         classes = list(known.get("class_names", ()))
-        known["label"] = classes.index(label) if label in classes else label
+        known["label"] = classes.index(label) if isinstance(label, str) and label in classes else label
         if not isinstance(known["label"], int | float | np.number):
             notes.append(
                 f"the label {readable(repr(known.pop('label')), limit=40)} of the graph is no number: left out"
@@ -92,12 +95,17 @@ def from_networkx(source: Any, *, directed: bool | None = None) -> Graph:
         ("truth", "edge_truth", edge_data, edge),
     ):
         values = _complete(data, key, where)
+        wrong = [number for number, value in enumerate(values or ()) if not isinstance(value, bool | np.bool_ | int)]
+        if values is not None and wrong:
+            shown = readable(repr(values[wrong[0]]), limit=40)
+            raise InputError(f"{key!r} of {where(wrong[0])} is {shown}, expected True or False.")
         given[field] = None if values is None else np.array(values, dtype=np.bool_)
     names = _complete(node_data, "name", node)
     if names is not None:
         given["node_names"] = tuple(readable(str(each)) for each in names)
     elif any(isinstance(each, bool) or each != number for number, each in enumerate(nodes)):
         given["node_names"] = tuple(readable(str(each)) for each in nodes)
+    notes += _left_out("nodes", node_data, _OF_NODES) + _left_out("edges", edge_data, _OF_EDGES)
     ends = [(place[start], place[end]) for start, end, _ in rows]
     given["directed"] = source.is_directed() if directed is None else directed
     return Graph(edges=np.array(ends, dtype=np.int64).reshape(-1, 2), notes=tuple(notes), **given)
@@ -136,6 +144,18 @@ def to_networkx(graph: Graph) -> Any:
         (int(start), int(end), _attributes(per_edge, number)) for number, (start, end) in enumerate(graph.edges)
     )
     return made
+
+
+def _left_out(what: str, data: Sequence[dict[str, Any]], known: frozenset[str]) -> list[str]:
+    unknown = sorted({str(key) for each in data for key in each if key not in known})
+    if not unknown:
+        return []
+    some = ", ".join(readable(key, limit=40) for key in unknown[:5]) + (", …" if len(unknown) > 5 else "")
+    return [f"attributes of {what} that say nothing to a graph are left out: {some}"]
+
+
+def _is_there(value: Any) -> bool:
+    return value is not None and (not isinstance(value, str | list | tuple) or len(value) > 0)
 
 
 def _attributes(columns: dict[str, Any], row: int) -> dict[str, Any]:

@@ -86,6 +86,8 @@ def _dense_set(arrays: Arrays, *, called: str, name: str, directed: bool | None)
     for key, shape in expected.items():
         if key in arrays and arrays[key].shape[: len(shape)] != shape:
             raise InputError(f"{called}: {key} has the shape {arrays[key].shape}, expected {shape} and what follows.")
+    if "y" in arrays and arrays["y"].size != count:
+        raise InputError(f"{called}: y has the shape {arrays['y'].shape}, expected one class or value for each graph.")
     labels, truth, features = arrays.get("y"), arrays.get("edge_gt"), arrays.get("x")
     class_names = None
     if labels is not None and labels.dtype.kind in "iu" and labels.min(initial=0) >= 0:

@@ -1,12 +1,15 @@
 """Files of nothing but whole numbers or numbers, the same count in each line, read at once and not line by line."""
 
 import re
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from pellucid.errors import InputError
 from pellucid.inputs.files import readable
+
+_LINES = 200_000
 
 
 def whole_rows(content: bytes, *, columns: int | None, called: str) -> npt.NDArray[np.int64]:
@@ -20,20 +23,29 @@ def whole_rows(content: bytes, *, columns: int | None, called: str) -> npt.NDArr
     Raises:
         InputError: A line holds something else; names it.
     """
-    values = _rows(content, columns, called)
-    try:
-        return np.array([int(word) for word in values.ravel()], dtype=np.int64).reshape(values.shape)
-    except (ValueError, OverflowError):
-        raise InputError(_wrong(values, r"[+-]?\d{1,18}", called, "a whole number")) from None
+    parts, first = [], 1
+    for lines, width in _blocks(content, columns, called):
+        words = " ".join(lines).split()
+        try:
+            parts.append(np.array([int(word) for word in words], dtype=np.int64).reshape(-1, width))
+        except (ValueError, OverflowError):
+            raise InputError(_wrong(words, width, first, r"[+-]?\d{1,18}", called, "a whole number")) from None
+        first += len(lines)
+    return np.concatenate(parts)
 
 
 def number_rows(content: bytes, *, called: str) -> npt.NDArray[np.float64]:
     """The finite numbers of a file, float64 (lines, columns); see `whole_rows`."""
-    values = _rows(content, None, called)
-    try:
-        numbers = values.astype(np.float64)
-    except ValueError:
-        raise InputError(_wrong(values, r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", called, "a number")) from None
+    parts, first = [], 1
+    for lines, width in _blocks(content, None, called):
+        words = " ".join(lines).split()
+        try:
+            parts.append(np.array([float(word) for word in words]).reshape(-1, width))
+        except ValueError:
+            right = r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?"
+            raise InputError(_wrong(words, width, first, right, called, "a number")) from None
+        first += len(lines)
+    numbers = np.concatenate(parts)
     bad = ~np.isfinite(numbers).all(axis=1)
     if bad.any():
         raise InputError(
@@ -43,24 +55,26 @@ def number_rows(content: bytes, *, called: str) -> npt.NDArray[np.float64]:
     return numbers
 
 
-def _rows(content: bytes, columns: int | None, called: str) -> npt.NDArray[np.str_]:
-    lines = content.decode("utf-8", errors="replace").replace(",", " ").rstrip().split("\n")
+def _blocks(content: bytes, columns: int | None, called: str) -> Iterator[tuple[list[str], int]]:
+    """The lines, a block at a time, and how many numbers each has: the words of all would take many times the file."""
+    lines = content.decode("utf-8-sig", errors="replace").replace(",", " ").rstrip().split("\n")
     if lines == [""]:
         raise InputError(f"{called} is empty; copy or download it again.")
-    counts = np.array([len(line.split()) for line in lines])
-    expected = int(counts[0]) if columns is None else columns
-    wrong = np.flatnonzero(counts != expected)
-    if len(wrong):
+    expected = len(lines[0].split()) if columns is None else columns
+    wrong = [(place, count) for place, line in enumerate(lines) if (count := len(line.split())) != expected]
+    if wrong:
+        place, count = wrong[0]
         raise InputError(
-            f"{called}, line {wrong[0] + 1} has {counts[wrong[0]]} numbers, expected {expected} "
-            f"({len(wrong)} such lines); if it is the last, the file is cut off: copy it again."
+            f"{called}, line {place + 1} has {count} numbers, expected {expected} ({len(wrong)} such lines); "
+            "if it is the last, the file is cut off: copy it again."
         )
-    return np.array(" ".join(lines).split()).reshape(len(lines), expected)
+    for start in range(0, len(lines), _LINES):
+        yield lines[start : start + _LINES], expected
 
 
-def _wrong(values: npt.NDArray[np.str_], right: str, called: str, expected: str) -> str:
-    bad = [place for place, word in enumerate(values.ravel()) if not re.fullmatch(right, word, re.IGNORECASE)]
+def _wrong(words: list[str], width: int, first: int, right: str, called: str, expected: str) -> str:
+    bad = [place for place, word in enumerate(words) if not re.fullmatch(right, word, re.IGNORECASE)]
     if not bad:
         return f"{called} holds a number that is too large, expected {expected}."
-    word = readable(str(values.ravel()[bad[0]]), limit=40)
-    return f"{called}, line {bad[0] // values.shape[1] + 1}: {word!r}, expected {expected} ({len(bad)} such)."
+    word = readable(words[bad[0]], limit=40)
+    return f"{called}, line {first + bad[0] // width}: {word!r}, expected {expected} ({len(bad)} such)."

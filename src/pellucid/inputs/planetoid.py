@@ -7,6 +7,7 @@ Reference:
 
 import re
 from collections.abc import Mapping
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,11 @@ def read_planetoid(files: Mapping[str, bytes], name: str, *, called: str) -> Gra
     known, trained = len(labels["ally"]), len(labels["y"])
     _fits(called, test, features, labels)
     nodes = 1 + int(max(test.max(initial=-1), edges.max(initial=-1), known - 1, max(neighbours, default=-1)))
+    if nodes > known + 10 * len(test):
+        raise InputError(
+            f"{_file(name, 'graph', called)} names node {nodes - 1}, far beyond the {known + len(test)} that have "
+            "features; copy it again."
+        )
     rows = np.concatenate([np.arange(known), test])
     stacked = scipy.sparse.vstack([features["allx"], features["tx"]], format="coo")
     matrix = scipy.sparse.csr_array(
@@ -92,7 +98,7 @@ def _features(value: Any, called: str) -> Any:
 
 
 def _labels(value: Any, called: str) -> npt.NDArray[np.int64]:
-    if not isinstance(value, np.ndarray) or value.ndim != 2 or value.dtype.kind not in "biuf":
+    if not isinstance(value, np.ndarray) or value.ndim != 2 or not value.shape[1] or value.dtype.kind not in "biuf":
         raise InputError(f"{called} holds a {type(value).__name__}, expected one-hot labels (nodes, classes).")
     return np.where((value != 0).any(axis=1), value.argmax(axis=1), -1)
 
@@ -101,7 +107,7 @@ def _edges(neighbours: Any, called: str) -> tuple[npt.NDArray[np.int64], int]:
     try:
         counts = [len(each) for each in neighbours.values()]
         starts = np.repeat(np.array(list(neighbours), dtype=np.int64), counts)
-        ends = np.array([end for each in neighbours.values() for end in each], dtype=np.int64)
+        ends = np.array([index(end) for each in neighbours.values() for end in each], dtype=np.int64)
     except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{called} holds no lists of the neighbours of each node.") from error
     if min(starts.min(initial=0), ends.min(initial=0)) < 0:

@@ -12,6 +12,14 @@ from pellucid.inputs.graph import Graph
 
 _SPLITS = {"train_mask": "train", "val_mask": "val", "test_mask": "test"}
 
+_NAMES = ("name", "class_names", "node_names", "edge_type_names", "feature_names", "edge_feature_names")
+_KNOWN = frozenset(
+    {
+        *("edge_index", "num_nodes", "x", "edge_weight", "edge_type", "edge_attr", "pos", "y"),
+        *("edge_truth", "node_truth", "node_contributions", *_NAMES),
+    }
+)
+
 
 def is_pyg_data(source: object) -> bool:
     """Whether an object is a graph of PyTorch Geometric, which is not imported for that."""
@@ -47,10 +55,11 @@ def from_pyg(source: Any, *, directed: bool | None = None) -> Graph:
     if arcs.ndim != 2 or arcs.shape[0] != 2:
         raise InputError(f"edge_index has the shape {arcs.shape}, expected (2, arcs).")
     notes: list[str] = []
-    with warnings.catch_warnings():
-        # PyG warns where it counts the nodes by the arcs; so does `Graph` where that leaves a gap.
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(record=True) as counted_by_arcs:
+        warnings.simplefilter("always")
         nodes = int(source.num_nodes)
+    if counted_by_arcs:
+        notes.append(f"the Data does not say how many nodes it has: {nodes}, the highest number of its arcs plus one")
     given: dict[str, Any] = {"num_nodes": nodes}
     for key, field in (
         ("x", "features"),
@@ -66,8 +75,9 @@ def from_pyg(source: Any, *, directed: bool | None = None) -> Graph:
             given[key] = value
     given |= _edge_attributes(source, "edge_types" in given)
     given |= _target(source, nodes, notes)
+    notes += _left_out(source, nodes)
     given["splits"] = _splits(source, nodes, notes)
-    for key in ("name", "class_names", "node_names", "edge_type_names", "feature_names", "edge_feature_names"):
+    for key in _NAMES:
         value = getattr(source, key, None)
         if isinstance(value, str if key == "name" else list | tuple):
             given[key] = value
@@ -124,7 +134,7 @@ def to_pyg(graph: Graph) -> Any:
     put("node_contributions", graph.node_contributions)
     for name, mask in graph.splits.items():
         put(f"{name}_mask", mask)
-    for key in ("name", "class_names", "node_names", "edge_type_names", "feature_names", "edge_feature_names"):
+    for key in _NAMES:
         value = getattr(graph, key)
         if value is not None:
             made[key] = value if isinstance(value, str) else list(value)
@@ -174,6 +184,21 @@ def _target(source: Any, nodes: int, notes: list[str]) -> dict[str, Any]:
         f"y of shape {y.shape} and type {y.dtype} is left out: it is no class for each node and no single value"
     )
     return {}
+
+
+def _left_out(source: Any, nodes: int) -> list[str]:
+    keys = list(source.keys()) if callable(getattr(source, "keys", None)) else []
+    unknown = [
+        key for key in keys if key not in _KNOWN and not (key.endswith("_mask") and _is_mask(source[key], nodes))
+    ]
+    if not unknown:
+        return []
+    some = ", ".join(map(str, sorted(unknown)[:5])) + (", …" if len(unknown) > 5 else "")
+    return [f"what says nothing to a graph is left out: {some}"]
+
+
+def _is_mask(value: Any, nodes: int) -> bool:
+    return getattr(value, "ndim", 0) in (1, 2) and value.shape[0] == nodes and "bool" in str(value.dtype)
 
 
 def _splits(source: Any, nodes: int, notes: list[str]) -> dict[str, Any]:

@@ -112,6 +112,10 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode(encoding)
 
 
+def _no_bytes() -> bytes:
+    return b""
+
+
 def _named(module: str, name: str) -> Any:
     if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name in ("_reconstruct", "scalar"):
         return {"_reconstruct": _empty_array, "scalar": _scalar}[name]
@@ -123,6 +127,8 @@ def _named(module: str, name: str) -> Any:
         return _Csr if _SPARSE[name] == "csr" else _Csc
     if module == "collections" and name in ("defaultdict", "OrderedDict"):
         return {"defaultdict": collections.defaultdict, "OrderedDict": collections.OrderedDict}[name]
+    if module in ("builtins", "__builtin__") and name == "bytes":
+        return _no_bytes  # Python 3 writes an empty array so for Python 2; bytes(10**12) would be another matter
     if module in ("builtins", "__builtin__") and name in _PLAIN_TYPES:
         return _PLAIN_TYPES[name]
     if module in ("copy_reg", "copyreg") and name == "_reconstructor":

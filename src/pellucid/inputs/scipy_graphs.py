@@ -27,6 +27,8 @@ def from_scipy(matrix: Any, *, directed: bool | None = None, **rest: Any) -> Gra
             f"the sparse matrix has the shape {matrix.shape}, expected an adjacency matrix (nodes, nodes); "
             "features of nodes go into Graph(features=...)."
         )
+    if matrix.shape[0] >= 2**31:
+        raise InputError(f"the sparse matrix has {matrix.shape[0]:,} rows, more nodes than a graph can have here.")
     entries = scipy.sparse.coo_array(matrix, copy=True)
     entries.sum_duplicates()
     notes = list(rest.pop("notes", ()))
@@ -43,6 +45,6 @@ def from_scipy(matrix: Any, *, directed: bool | None = None, **rest: Any) -> Gra
     if directed is None:
         # Values decide too: a matrix with the same places and different values on both sides is no undirected graph.
         directed = bool((entries != entries.T).nnz)
-    per_arc = {} if (weights == 1).all() else {"edge_weights": weights.astype(np.float32)}
+    per_arc = {} if (weights == 1).all() else {"edge_weights": weights}
     given = {"num_nodes": int(matrix.shape[0]), "notes": tuple(notes), **per_arc, **rest}
     return Graph.from_arcs(arcs, directed=directed, **given)

@@ -14,6 +14,7 @@ PREFIX = "smiles:"
 ELEMENT_COLUMNS = ("H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Se", "Br", "I")
 FEATURES = (*ELEMENT_COLUMNS, "other element", "degree", "charge", "hydrogens", "aromatic", "in a ring")
 MAX_LENGTH = 5_000
+_MOST_DRAWN = 1_500  # atoms; laying out 5 000 in a chain takes minutes
 
 
 def read_smiles(smiles: str, *, name: str | None = None, label: float | int | None = None) -> Graph:
@@ -53,6 +54,10 @@ def read_smiles(smiles: str, *, name: str | None = None, label: float | int | No
         notes.append(f"{parts} parts without a bond between them")
     if written := len(atom_positions(text)) - len(atoms):
         notes.append(f"{written} hydrogen atom{'s' * (written != 1)} of the SMILES counted at the neighbour")
+    if drawing is None:
+        notes.append(f"more than {_MOST_DRAWN:,} atoms, so there is no drawing in the plane")
+    if isotopes := sum(atom.GetIsotope() != 0 for atom in atoms):
+        notes.append(f"{isotopes} isotope number{'s' * (isotopes != 1)} left out")
     body = Molecule(
         symbols=tuple(atom.GetSymbol() for atom in atoms),
         charges=tuple(atom.GetFormalCharge() for atom in atoms),
@@ -94,12 +99,17 @@ def _molecule(text: str, called: str) -> tuple[Any, Any]:
         if molecule is None:
             raise InputError(_problem(unchecked, Chem, text, called))
         Chem.AssignStereochemistry(molecule, cleanIt=True, force=True)
+        if molecule.GetNumAtoms() > _MOST_DRAWN:
+            return molecule, None
         rdDepictor.Compute2DCoords(molecule)
     return molecule, np.array(molecule.GetConformer().GetPositions())[:, :2]
 
 
 def _problem(unchecked: Any, chem: Any, text: str, called: str) -> str:
-    problems = [] if unchecked is None else chem.DetectChemistryProblems(unchecked)
+    try:
+        problems = [] if unchecked is None else chem.DetectChemistryProblems(unchecked)
+    except RuntimeError:  # an atomic number beyond those that RDKit knows
+        problems = []
     if not problems:
         return f"{called} is no molecule that RDKit can read; check its ring numbers and bonds."
     first = problems[0]

@@ -109,7 +109,7 @@ def read_table(text: str, *, called: str, header: bool | None = None) -> Table:
         raise InputError(f"{called} holds no rows; copy or download it again.")
     separator = _separator([line for _, line in lines[:50]])
     numbers = [number for number, _ in lines]
-    rows = _cells([line for _, line in lines], separator, called)
+    rows = _cells([line for _, line in lines], numbers, separator, called)
     width = len(rows[0])
     ragged = [place for place, row in enumerate(rows) if len(row) != width]
     if ragged:
@@ -139,19 +139,23 @@ def _separator(lines: list[str]) -> str | None:
     return None
 
 
-def _cells(lines: list[str], separator: str | None, called: str) -> list[list[str]]:
+def _cells(lines: list[str], numbers: list[int], separator: str | None, called: str) -> list[list[str]]:
     if separator is None:
         return [re.split(r"\s+", line.strip()) for line in lines]
     if not any('"' in line for line in lines):
         return [[cell.strip() for cell in line.split(separator)] for line in lines]
-    try:
-        # One reader for each line: an open quote must not swallow the rest of the file.
-        return [
-            [cell.strip() for cell in next(csv.reader(io.StringIO(line), delimiter=separator, strict=True))]
-            for line in lines
-        ]
-    except csv.Error as error:
-        raise InputError(f"{called} has a quoted cell that does not end ({error}); mend it.") from error
+    rows = []
+    for number, line in zip(numbers, lines, strict=True):
+        try:
+            # One reader for each line: an open quote must not swallow the rest of the file.
+            cells = next(csv.reader(io.StringIO(line), delimiter=separator, strict=True))
+        except csv.Error as error:
+            raise InputError(
+                f"{called}, line {number} has a quoted cell that does not end ({error}); mend it, or take line breaks "
+                "out of the cells."
+            ) from error
+        rows.append([cell.strip() for cell in cells])
+    return rows
 
 
 def _looks_like_header(rows: list[list[str]]) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse
 
 from pellucid.errors import InputError
 from pellucid.inputs.elements import ELEMENTS
@@ -19,13 +20,17 @@ from pellucid.inputs.molecule import Molecule
 from pellucid.inputs.number_files import number_rows, whole_rows
 from pellucid.inputs.tu_names import TUNames, tu_names
 
+_DENSE_TYPES = 1_000  # of more kinds of nodes the one-hot codes stay sparse
 Whole = npt.NDArray[np.int64]
 
 
 def tu_name(names: list[str]) -> str | None:
     """The name of the TU data set among the names of some files, or None."""
     found = sorted(each.removesuffix("_A.txt") for each in names if each.endswith("_A.txt"))
-    return next((each for each in found if f"{each}_graph_indicator.txt" in names), None)
+    whole = next((each for each in found if f"{each}_graph_indicator.txt" in names), None)
+    # One half of the two is a data set too, a damaged one; what ends in _A.txt alone may be anything.
+    told = "_graph_indicator.txt"
+    return whole or next((each.removesuffix(told) for each in sorted(names) if each.endswith(told)), None)
 
 
 def read_tu(files: Mapping[str, bytes], name: str, *, called: str, directed: bool | None = None) -> GraphSet:
@@ -127,7 +132,15 @@ def read_tu(files: Mapping[str, bytes], name: str, *, called: str, directed: boo
             class_names=class_names,
             node_type_names=node_types,
             edge_type_names=edge_type_names,
+            notes=_left_out(files, name, names_used=per_graph is not None),
         )
+
+
+def _left_out(files: Mapping[str, bytes], name: str, *, names_used: bool) -> tuple[str, ...]:
+    file = f"{name}_graph_attributes.txt"
+    if file not in files or (names_used and f"{name}_graph_labels.txt" not in files):
+        return ()
+    return (f"{file} is left out: a graph has one label",)
 
 
 def _file(name: str, what: str, called: str) -> str:
@@ -136,6 +149,11 @@ def _file(name: str, what: str, called: str) -> str:
 
 def _fits(name: str, called: str, graph_of_node: Whole, arcs: Whole, count: int, per_graph: Any) -> None:
     nodes = len(graph_of_node)
+    if count > nodes:
+        raise InputError(
+            f"{_file(name, 'graph_indicator', called)} speaks of graph {count} and of {nodes:,} nodes only, expected "
+            "graphs numbered from 1 without gaps."
+        )
     empty = np.setdiff1d(np.arange(count), graph_of_node)
     if graph_of_node.min() < 0 or len(empty):
         given = int(graph_of_node.min()) + 1 if graph_of_node.min() < 0 else int(empty[0]) + 1
@@ -165,9 +183,9 @@ def _fits(name: str, called: str, graph_of_node: Whole, arcs: Whole, count: int,
 
 def _same_length(name: str, called: str, what: str, count: int, given: Mapping[str, Any]) -> None:
     for key, value in given.items():
-        if value is not None and len(value) != count:
+        if value is not None and value.shape[0] != count:
             raise InputError(
-                f"{called} has {len(value):,} rows of {key.replace('_', ' ')} for {count:,} {what}s of {name}; "
+                f"{called} has {value.shape[0]:,} rows of {key.replace('_', ' ')} for {count:,} {what}s of {name}; "
                 "if a file is cut off, copy it again."
             )
 
@@ -190,16 +208,24 @@ def _features(
         distinct = sorted({*labels[:, 0].tolist(), *names.nodes})
         types = tuple(names.nodes.get(each, str(each)) for each in distinct)
         numbers = np.searchsorted(distinct, labels[:, 0])
-        parts.append(np.eye(len(distinct), dtype=np.float32)[numbers])
+        ones = np.ones(len(numbers), dtype=np.float32)
+        shape = (len(numbers), len(distinct))
+        parts.append(scipy.sparse.csr_array((ones, (np.arange(len(numbers)), numbers)), shape=shape))
         feature_names += types
     if attributes is not None and (labels is None or len(labels) == len(attributes)):
-        parts.append(attributes.astype(np.float32))
+        parts.append(attributes)
         feature_names += [f"attribute {number + 1}" for number in range(attributes.shape[1])]
     elif attributes is not None:
         return numbers, attributes, None, types  # of another length, which is refused
     if not parts:
         return None, None, None, None
-    return numbers, np.concatenate(parts, axis=1), tuple(feature_names), types
+    if types is None or len(types) <= _DENSE_TYPES:
+        return numbers, np.concatenate([_dense(part) for part in parts], axis=1), tuple(feature_names), types
+    return numbers, scipy.sparse.hstack(parts, format="csr"), tuple(feature_names), types
+
+
+def _dense(part: Any) -> Any:
+    return part.toarray() if scipy.sparse.issparse(part) else part
 
 
 def _edge_types(labels: Whole, names: TUNames) -> tuple[Whole, tuple[str, ...]]:

@@ -70,7 +70,10 @@ class GCN(nn.Module):
         ):
             if word not in words:
                 raise SettingError(name, given=word, expected=" or ".join(map(repr, words)))
-        if not 0 <= dropout < 1:
+        for name, switch in (("every_layer", every_layer), ("batch_norm", batch_norm), ("residual", residual)):
+            if not isinstance(switch, bool):
+                raise SettingError(name, given=switch, expected="True or False")
+        if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
             raise SettingError("dropout", given=dropout, expected="0 or more and below 1", hint="0.5 is usual")
         self.settings: dict[str, int | float | str] = {
             "in_features": in_features,

@@ -29,6 +29,8 @@ _MEANINGS: Mapping[str, tuple[str, ...]] = {
 _MEANING = {name: meaning for meaning, names in _MEANINGS.items() for name in names}
 DENSE_IDENTITY = 10_000
 """Most nodes whose identity matrix is made dense, for models that cannot take it sparse."""
+DENSE_VALUES = 1_000_000_000
+"""Most values of sparse features that are made dense, for the same models."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -158,8 +160,13 @@ def arguments_of(module: nn.Module, graphs: Sequence[Graph]) -> GraphArguments:
 
     def per_arc(name: str) -> Tensor | None:
         values = [getattr(graph, name) for graph in graphs]
+        if name == "edge_weights" and any(value is not None for value in values):
+            ones = [np.ones(graph.num_edges, dtype=np.float32) for graph in graphs]
+            values = [one if value is None else value for value, one in zip(values, ones, strict=True)]
         if any(value is None for value in values):
             return None
+        if len({value.shape[1:] for value in values}) > 1:
+            raise InputError(f"the graphs have {name} of different lengths; give all of them the same.")
         rows = [value[edges] for value, edges in zip(values, numbers, strict=True)]
         return torch.from_numpy(np.concatenate(rows)).to(device)
 
@@ -206,6 +213,12 @@ def _features(module: nn.Module, graphs: Sequence[Graph], dtype: torch.dtype) ->
             raise InputError(
                 f"the graph has no features, and the identity of its {whole.shape[0]:,} nodes would be a dense matrix "
                 f"of {size:.1f} GB for this model; give features, or use pellucid's GCN, which takes it sparse."
+            )
+        if whole.shape[0] * whole.shape[1] > DENSE_VALUES:
+            raise InputError(
+                f"{whole.shape[0]:,} nodes with {whole.shape[1]:,} sparse features each would be a dense matrix of "
+                f"{whole.shape[0] * whole.shape[1] * 4 / 1e9:,.1f} GB for this model; use pellucid's GCN, which takes "
+                "them sparse, or fewer features."
             )
         return torch.from_numpy(whole.toarray()).to(dtype)
     rows = torch.from_numpy(np.repeat(np.arange(whole.shape[0]), np.diff(whole.indptr)))

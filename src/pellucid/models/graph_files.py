@@ -79,6 +79,12 @@ def network_of(state: Mapping[str, Tensor], metadata: Mapping[str, str], *, file
             f"{file} does not fit its own settings: {len(strangers)} of {len(expected)} tensors are missing, unknown "
             f"or of another shape ({', '.join(strangers[:3])}); train the model again."
         )
+    broken = [
+        name for name, tensor in state.items() if tensor.is_floating_point() != expected[name].is_floating_point()
+    ]
+    if broken:
+        kind = str(state[broken[0]].dtype).removeprefix("torch.")
+        raise CheckpointError(f"{file} holds {kind} as {broken[0]}, which no GCN has; train the model again.")
     network.load_state_dict(dict(state), assign=True)
     for parameter in network.parameters():
         parameter.requires_grad_(True)

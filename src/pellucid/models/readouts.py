@@ -72,7 +72,7 @@ def readout_of(name: ReadoutName, channels: int) -> nn.Module:
     """
     if name == "attention":
         return AttentionReadout(channels)
-    if name not in _PLAIN:
+    if name not in READOUTS:
         expected = "'mean', 'sum', 'max' or 'attention'"
         raise SettingError("readout", given=name, expected=expected + did_you_mean(str(name), list(READOUTS)))
     return _PLAIN[name]()
