@@ -267,8 +267,8 @@ def _of_copy(edits: Mapping[str, Edit], number: int, copies: int) -> dict[str, E
     return {name: alone(edit) for name, edit in edits.items()}
 
 
-def incremental(module: nn.Module, item: Tensor) -> Incremental | None:
-    """One pass on one item that can be run on tiles of it; None where the model decides by values.
+def incremental(module: nn.Module, item: Tensor, *, before: str | None = None) -> Incremental | None:
+    """One pass on one item that can be run on tiles of it, up to a site; None where that is not possible.
 
     Raises:
         CapacityError: The values of its sites do not fit into memory.
@@ -281,7 +281,7 @@ def incremental(module: nn.Module, item: Tensor) -> Incremental | None:
         output = forward(module, given, recorder)
         if recorder.decides or not torch.equal(random, _random_state(item)):
             return None
-        found = Incremental(program, program.numbers_of(output))
+        found = Incremental(program, program.numbers_of(output), before=before)
     return found if found.is_possible else None
 
 

@@ -193,7 +193,9 @@ class _Questions:
         return torch.stack(rows, dim=1)
 
     def _windows_of(self, ask: Ask, boxes: Tensor, item: int) -> Tensor | None:
-        incremental = passes.incremental(self.module, self.batch[item : item + 1])
+        place = self.scores[item].place
+        before = None if place == LOGITS else place
+        incremental = passes.incremental(self.module, self.batch[item : item + 1], before=before)
         self.spent.calls += 1
         self.spent.forwards += 1
         if incremental is None:

@@ -47,16 +47,17 @@ class Incremental:
     Args:
         program: The pass on one item.
         output: The numbers of the values that its output consists of.
+        before: A site that the model itself must come by, or None.
     """
 
-    def __init__(self, program: Program, output: list[int]) -> None:
+    def __init__(self, program: Program, output: list[int], *, before: str | None = None) -> None:
         self._program = program
         self._makers = program.makers()
         self._last_use = {number: place for place, step in enumerate(program.steps) for number in step.inputs}
         self._last_use |= dict.fromkeys(output, len(program.steps))
         self._made_at = {number: place for place, step in enumerate(program.steps) for number in step.results}
         self._folded = _folded(program.steps, program.values, self._last_use)
-        self._stops = self._possible_stops()
+        self._stops = self._possible_stops(before)
 
     @property
     def is_possible(self) -> bool:
@@ -105,13 +106,13 @@ class Incremental:
         args, kwargs = _filled(step.args, tiles), _filled(step.kwargs, tiles)
         return given[0].each(step.function(*args, **kwargs).permute(0, 2, 3, 1), base)
 
-    def _possible_stops(self) -> list[int]:
+    def _possible_stops(self, before: str | None) -> list[int]:
         """After how many steps the model can go on: all that is used later is what a site returns."""
         if not self._program.is_whole:
             return []
         stops = []
         for place, step in enumerate(self._program.steps):
-            if not _is_supported(step, self._program.values):
+            if step.site == before or not _is_supported(step, self._program.values):
                 break
             live = [
                 number
