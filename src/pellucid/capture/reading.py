@@ -166,7 +166,7 @@ def _backward(
         scores = resolving(logits.detach(), known)
         places = {LOGITS: logits, **{name: recorder.value(name) for name in {s.place for s in scores} - {LOGITS}}}
         total = evaluate(scores, places)
-        adding = frozenset() if biases is None else biases.found.keys() | biases.untreated.keys()
+        adding = frozenset() if biases is None else frozenset(biases.found) | frozenset(biases.untreated)
         last = number == len(resolve) - 1
         slopes = _slopes(total.sum(), leaf, recorder, wanted.slopes, last=last, also=adding)
         if wanted.slopes or adding:

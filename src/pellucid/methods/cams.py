@@ -190,9 +190,11 @@ def weighted_maps(maps: Maps, slopes: Maps) -> Plane:
 def _plus_plus(maps: Maps, slopes: Maps, exponent: Exponent) -> tuple[Tensor, Tensor]:
     """What stands above and below in α · ReLU(slope), with α = slope² / (2 slope² + ΣA · slope³ / τ).
 
-    slope² is cancelled: it underflows long before the slope does. Both are multiplied by τ, which may be 0.
+    slope² is cancelled: it underflows long before the slope does. Where τ is 0, slopes lie only where the maps are 0;
+    α then tends to 0.
     """
-    tau = torch.ones_like(maps[:, :1, :1, :1])
-    if exponent == "relative":
-        tau = (slopes * maps).abs().sum(dim=(1, 2, 3), keepdim=True)
-    return slopes.clamp(min=0) * tau, 2 * tau + maps.sum(dim=(-2, -1), keepdim=True) * slopes
+    rising, heavy = slopes.clamp(min=0), maps.sum(dim=(-2, -1), keepdim=True)
+    if exponent == "score":
+        return rising, 2 + heavy * slopes
+    tau = (slopes * maps).abs().sum(dim=(1, 2, 3), keepdim=True)
+    return rising * (tau != 0), 2 + heavy * (slopes / torch.where(tau == 0, 1.0, tau))
