@@ -128,7 +128,9 @@ def test_maps_are_put_together_at_the_stated_size_without_rescaling(method: str,
         [F.interpolate(torch.tensor(each)[None, None], size=(side, side), mode="bilinear")[0, 0] for each in alone]
     )
     expected = large.mean(0) if fusion.startswith("mean") else large.amax(0)
-    both = [pellucid.explain(module, x, method=f"{method}(site={s}, fusion={fusion})") for s in ("two+again", "again+two")]
+    both = [
+        pellucid.explain(module, x, method=f"{method}(site={s}, fusion={fusion})") for s in ("two+again", "again+two")
+    ]
     for made in both:
         assert near(made.values, expected)
         assert made.parts[0].name == "map"

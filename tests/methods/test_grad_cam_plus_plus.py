@@ -68,9 +68,7 @@ def test_a_site_that_is_zero_everywhere_gives_zero_and_no_nan() -> None:
 def test_denominators_below_zero_are_counted_and_said() -> None:
     maps, slopes = -torch.ones(1, 1, 2, 2), torch.tensor([[[[1.0, 0.1], [-1.0, 0.0]]]])
     said = GradCAMPlusPlus(exponent="score").remarks(maps, slopes)
-    assert said == {
-        0: ("1 of the weights' terms divide by a number that is not positive, since maps here go below 0",)
-    }
+    assert said == {0: ("1 of the weights' terms divide by a number that is not positive, since maps here go below 0",)}
     assert GradCAMPlusPlus(exponent="score").remarks(-maps, slopes) == {}
 
 

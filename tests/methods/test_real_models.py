@@ -63,7 +63,9 @@ def test_trained_models_get_what_torchcam_and_captum_give_for_the_other_maps(
     for kind, method in ((torchcam.XGradCAM, "xgrad-cam"), (torchcam.LayerCAM, "layer-cam")):
         with kind(module, layer, input_shape=(3, side, side)) as extractor:
             [theirs] = extractor(3, module(x), normalized=False)
-        made = list(pellucid.explain_many(module, [x], methods=[f"{method}(site={layer}, sign=both)"], targets=["class:3"]))
+        made = list(
+            pellucid.explain_many(module, [x], methods=[f"{method}(site={layer}, sign=both)"], targets=["class:3"])
+        )
         ours = np.stack([each.values for each in made])
         # torch-cam cuts, and the largest size before the cut is the scale of rounding.
         assert np.abs(ours.clip(min=0) - theirs.detach().numpy()).max() <= 1e-4 * np.abs(ours).max()

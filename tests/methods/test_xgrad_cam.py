@@ -30,6 +30,8 @@ def test_a_map_that_is_zero_everywhere_adds_nothing() -> None:
 
 def test_maps_that_nearly_cancel_are_counted_and_a_division_by_zero_is_not_hidden() -> None:
     maps, slopes = torch.tensor([[[[1.0, -1.0]], [[2.0, 1.0]]]]), torch.tensor([[[[3.0, 1.0]], [[1.0, 1.0]]]])
-    assert XGradCAM().remarks(maps, slopes) == {0: ("1 of 2 maps nearly add up to 0, and xgrad-cam divides by that sum",)}
+    assert XGradCAM().remarks(maps, slopes) == {
+        0: ("1 of 2 maps nearly add up to 0, and xgrad-cam divides by that sum",)
+    }
     assert not torch.isfinite(XGradCAM().map(maps, slopes)).all()
     assert pellucid.explain(net("in-place"), pictures(), method="xgrad-cam").checks == {}

@@ -38,7 +38,9 @@ _ELEMENTWISE = words(
     softplus softsign hardshrink softshrink tanhshrink logsigmoid"""
 )
 # They ask about values or copy them and make none that a score could depend on otherwise.
-_HARMLESS = MOVES | MADE_FROM_SHAPES | words("size dim numel shape ndim dtype device is_floating_point empty setdefault")
+_HARMLESS = (
+    MOVES | MADE_FROM_SHAPES | words("size dim numel shape ndim dtype device is_floating_point empty setdefault")
+)
 
 
 class BiasReader:

@@ -46,7 +46,7 @@ class EigenCAM(AtSites):
         return Parts(
             pieces=pieces(sites, [planes for planes, _ in found], facts, fusion=self.fusion),
             checks=_checks([site.name for site in sites], [share for _, share in found]),
-            notes={item: (_CLASSLESS,) for item in items},
+            notes=dict.fromkeys(items, (_CLASSLESS,)),
         )
 
 

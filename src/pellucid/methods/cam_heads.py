@@ -118,7 +118,9 @@ def _averages(site: Site, by_name: dict[str, Site], facts: Facts) -> bool:
     if site.op == "adaptive_avg_pool2d":
         return True
     if site.op == "avg_pool2d":
-        kernel, padding = (_pair(site.settings.get(name, given)) for name, given in (("kernel_size", 0), ("padding", 0)))
+        kernel, padding = (
+            _pair(site.settings.get(name, given)) for name, given in (("kernel_size", 0), ("padding", 0))
+        )
         return kernel == maps.shape[2:] and padding == (0, 0)
     if site.op == "mean":
         dims = site.settings.get("dim")

@@ -231,7 +231,9 @@ def enlarged(maps: Float[Tensor, "*any _ _"], size: tuple[int, ...]) -> Float[Te
 
 def _no_evidence(raw: Float[Tensor, "height width"], *, cut: bool, where: str) -> str:
     largest = f"largest value{' before the cut' if cut else ''} {float(raw.max()) + 0.0:.3g}"
-    return f"no positive evidence{where}: {'the map is 0 everywhere' if cut else 'every value is 0 or less'} ({largest})"
+    return (
+        f"no positive evidence{where}: {'the map is 0 everywhere' if cut else 'every value is 0 or less'} ({largest})"
+    )
 
 
 def _of(remarks: Sequence[Notes], number: int) -> Notes:

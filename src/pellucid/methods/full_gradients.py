@@ -55,10 +55,14 @@ class FullGrad:
         """
         attention = next((site for site in facts.sites if site.kind == "attention"), None)
         if attention is not None:
-            raise MethodError(f"fullgrad cannot treat {attention.name!r}, which is attention; use integrated-gradients.")
+            raise MethodError(
+                f"fullgrad cannot treat {attention.name!r}, which is attention; use integrated-gradients."
+            )
         if len(facts.input_shape) != 4:
             shape = "×".join(map(str, facts.input_shape))
-            raise MethodError(f"fullgrad needs pictures (batch, channels, height, width), and got {shape}; use saliency.")
+            raise MethodError(
+                f"fullgrad needs pictures (batch, channels, height, width), and got {shape}; use saliency."
+            )
         return Reads(values=frozenset({INPUT}), slopes=frozenset({INPUT}), bias_gradients=True)
 
     def probe(self, given: Given) -> Probing:
@@ -75,7 +79,9 @@ class FullGrad:
         shown = [terms.abs() if self.terms == "absolute" else terms for terms in placed]
         values = added_up(shown, tuple(sides)).to(given.x.dtype)
         gap = total - given.scores.double()
-        size = sum((terms.double().abs().flatten(1).sum(1) for terms in (*placed, *unplaced)), given.scores.double().abs())
+        size = sum(
+            (terms.double().abs().flatten(1).sum(1) for terms in (*placed, *unplaced)), given.scores.double().abs()
+        )
         said = "the terms do not add up to the score, so something in this model was not counted"
         notes = {item: (said,) for item, wrong in enumerate((gap.abs() > _TOLERANCE * size).tolist()) if wrong}
         checks = {"gap to the score": gap, "bias without a place": rest}
@@ -89,9 +95,7 @@ def added_up(
     return torch.stack([spread(each.double().sum(1), sides) for each in terms]).sum(0)
 
 
-def spread(
-    maps: Float[Tensor, "batch _ _"], sides: tuple[int, ...]
-) -> Float[Tensor, "batch height width"]:
+def spread(maps: Float[Tensor, "batch _ _"], sides: tuple[int, ...]) -> Float[Tensor, "batch height width"]:
     """Each value spread over a larger plane by bilinear weights that add up to 1."""
     rows, columns = (_weights(count, side, maps) for count, side in zip(maps.shape[1:], sides, strict=True))
     return rows @ maps @ columns.T

@@ -2,7 +2,20 @@
 
 from dataclasses import dataclass
 
-from pellucid.capture.asks import INPUT, Ask, BackwardRule, Facts, Given, Op, Parts, Passes, Piece, Probing, Reads, Variants
+from pellucid.capture.asks import (
+    INPUT,
+    Ask,
+    BackwardRule,
+    Facts,
+    Given,
+    Op,
+    Parts,
+    Passes,
+    Piece,
+    Probing,
+    Reads,
+    Variants,
+)
 from pellucid.errors import MethodError
 from pellucid.methods.cam_sites import AtSites, Fusion, Sign, check_word, enlarged, fused, signed_parts
 from pellucid.methods.cams import weighted_maps
