@@ -33,7 +33,9 @@ def headed(head: Callable[[Head], Callable[[Tensor], Tensor]]) -> Head:
 HEADS: dict[str, Callable[[Head], Callable[[Tensor], Tensor]]] = {
     "mean": lambda own: lambda maps: own.last(maps.mean((2, 3))),
     "mean over rows": lambda own: lambda maps: own.last(maps.flatten(2).mean(-1)),
-    "pooling and dropout": lambda own: lambda maps: own.last(F.dropout(F.adaptive_avg_pool2d(maps, 1).flatten(1), 0.5, False)),
+    "pooling and dropout": lambda own: lambda maps: own.last(
+        F.dropout(F.adaptive_avg_pool2d(maps, 1).flatten(1), 0.5, training=False)
+    ),
     "pooling of the whole": lambda own: lambda maps: own.last(F.avg_pool2d(maps, 12).flatten(1)),
     "1×1 convolution": lambda own: lambda maps: own.classes(F.adaptive_avg_pool2d(maps, 1)).flatten(1),
     "softmax": lambda own: lambda maps: own.last(maps.mean((2, 3), keepdim=True).flatten(1)).softmax(1),

@@ -27,7 +27,8 @@ def test_every_term_equals_autograd_by_hand() -> None:
     x.requires_grad_()
     norm = module.norm
     own = norm.bias - norm.weight * norm.running_mean / torch.sqrt(norm.running_var + norm.eps)
-    biases = [b.detach()[None, :, None, None].expand(1, 6, 12, 12).clone().requires_grad_() for b in (module.one.bias, own, module.two.bias)]  # fmt: skip
+    added = (module.one.bias, own, module.two.bias)
+    biases = [b.detach()[None, :, None, None].expand(1, 6, 12, 12).clone().requires_grad_() for b in added]
     factor = (norm.weight / torch.sqrt(norm.running_var + norm.eps))[:, None, None]
     maps = F.conv2d(x, module.one.weight, padding=1) + biases[0]
     maps = torch.relu(maps * factor + biases[1])
@@ -37,7 +38,7 @@ def test_every_term_equals_autograd_by_hand() -> None:
     terms = torch.stack([(a * b).sum(1)[0] for a, b in zip([x, *biases], slopes, strict=True)])
     made = pellucid.explain(module, x.detach(), method="fullgrad", target="class:1")
     assert near(made.values, terms.sum(0), 1e-10)
-    assert made.checks["bias without a place"] == pytest.approx(float(module.last.bias[1]))
+    assert made.checks["bias without a place"] == pytest.approx(float(module.last.bias[1].detach()))
     sizes = torch.stack([(a * b).abs().sum(1)[0] for a, b in zip([x, *biases], slopes, strict=True)]).sum(0)
     assert near(pellucid.explain(module, x.detach(), method="fullgrad(terms=absolute)", target="class:1").values, sizes)
 

@@ -124,15 +124,16 @@ def _at_zero(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
         return argument
 
     with torch.no_grad():
-        return function(*map(zeroed, args), **{name: zeroed(value) for name, value in kwargs.items()})  # type: ignore[no-any-return]
+        made: Tensor = function(*map(zeroed, args), **{name: zeroed(value) for name, value in kwargs.items()})
+    return made
 
 
 def _of_tangent(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     given = args[0] if args else kwargs["input"]
     rest = {name: value for name, value in kwargs.items() if name != "input"}
     with torch.enable_grad():
-        leaf = given.detach().clone().requires_grad_()
-        value = function(leaf.clone(), *args[1:], **rest)
+        leaf: Tensor = given.detach().clone().requires_grad_()
+        value: Tensor = function(leaf.clone(), *args[1:], **rest)
         slope = derivative(value.sum(), [leaf])[0]
     assert slope is not None
     return (value - leaf * slope).detach()

@@ -1,6 +1,5 @@
 """Class activation maps by principal components of a site."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -28,7 +27,7 @@ class EigenCAM(AtSites):
         fusion: How maps of several sites are put together, as in grad-cam.
 
     Reference:
-        Muhammad and Yeasin, Eigen-CAM, IJCNN 2020, eq. 4 and 5.
+        Muhammad and Yeasin, Eigen-CAM, IJCNN 2020.
     """
 
     site: str = "default"
@@ -65,7 +64,7 @@ class EigenGradCAM(AtSites):
         fusion: How maps of several sites are put together, as in grad-cam.
 
     Reference:
-        Muhammad and Yeasin, Eigen-CAM, IJCNN 2020, eq. 4 and 5, applied to slope × activation as in Gildenblat et
+        Muhammad and Yeasin, Eigen-CAM, IJCNN 2020, applied to slope × activation as in Gildenblat et
         al., pytorch-grad-cam, 2021.
     """
 
@@ -112,8 +111,9 @@ def principal_map(
 
 
 def _checks(names: list[str], shares: list[Tensor]) -> dict[str, Tensor]:
-    said: Callable[[str], str] = lambda name: f" at {name}" if len(names) > 1 else ""  # noqa: E731
-    return {f"share of the component{said(name)}": share for name, share in zip(names, shares, strict=True)}
+    if len(names) == 1:
+        return {"share of the component": shares[0]}
+    return {f"share of the component at {name}": share for name, share in zip(names, shares, strict=True)}
 
 
 def _nonzero(size: Tensor) -> Tensor:

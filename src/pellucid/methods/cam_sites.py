@@ -1,4 +1,4 @@
-"""The sites of class activation maps: which are chosen, why others are refused, and how maps of several are put together.
+"""The sites of class activation maps: which are chosen, why others are refused, how maps of several become one.
 
 What a map is made of belongs to the methods; nothing here knows their formulas.
 """

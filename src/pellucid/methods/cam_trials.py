@@ -33,7 +33,7 @@ class ScoreCAM(AtSites):
             `blur:11`.
 
     Reference:
-        Wang et al., Score-CAM, CVPR Workshops 2020, eq. 5 to 8 and algorithm 1.
+        Wang et al., Score-CAM, CVPR Workshops 2020, algorithm 1.
     """
 
     site: str = "default"
@@ -88,7 +88,7 @@ class AblationCAM(AtSites):
             and a note says so; "none" takes the loss itself.
 
     Reference:
-        Desai and Ramaswamy, Ablation-CAM, WACV 2020, eq. 4 and 5.
+        Desai and Ramaswamy, Ablation-CAM, WACV 2020.
     """
 
     site: str = "default"

@@ -103,7 +103,7 @@ class XGradCAM(SlopeMaps):
         fusion: How maps of several sites are put together, as in grad-cam.
 
     Reference:
-        Fu et al., Axiom-based Grad-CAM, BMVC 2020, eq. 7 and 8.
+        Fu et al., Axiom-based Grad-CAM, BMVC 2020.
     """
 
     site: str = "default"
@@ -144,7 +144,7 @@ class HiResCAM(SlopeMaps):
         fusion: How maps of several sites are put together, as in grad-cam.
 
     Reference:
-        Draelos and Carin, Use HiResCAM instead of Grad-CAM, 2020, eq. 4.
+        Draelos and Carin, Use HiResCAM instead of Grad-CAM, 2020.
     """
 
     site: str = "default"
@@ -170,7 +170,7 @@ class LayerCAM(SlopeMaps):
         fusion: How maps of several sites are put together, as in grad-cam.
 
     Reference:
-        Jiang et al., LayerCAM, IEEE TIP 2021, eq. 6 to 8.
+        Jiang et al., LayerCAM, IEEE TIP 2021.
     """
 
     site: str = "default"

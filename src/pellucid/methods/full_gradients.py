@@ -35,7 +35,7 @@ class FullGrad:
             without its rescaling of each layer.
 
     Reference:
-        Srinivas and Fleuret, Full-Gradient Representation, NeurIPS 2019, eq. 2 to 5.
+        Srinivas and Fleuret, Full-Gradient Representation, NeurIPS 2019.
     """
 
     terms: Terms = "signed"
@@ -70,7 +70,8 @@ class FullGrad:
         yield from ()  # nothing is asked: what was read is enough
         sides, first = given.x.shape[2:], given.facts.channels_first()
         seen = given.seen
-        placed, unplaced = [seen.values[INPUT] * seen.slopes[INPUT]], []
+        placed: list[Tensor] = [seen.values[INPUT] * seen.slopes[INPUT]]
+        unplaced: list[Tensor] = []
         for name, terms in seen.bias_gradients.items():
             has_place = name in first and max(terms.shape[2:]) > 1
             (placed if has_place else unplaced).append(terms.double())
