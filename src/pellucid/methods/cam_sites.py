@@ -38,11 +38,8 @@ class AtSites:
     fusion: Fusion = "none"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.site, str) or not all(part.strip() for part in self.site.split("+")):
-            raise SettingError(
-                "site", given=self.site, expected="a selector of one site, e.g. features.20 or last:conv, or several "
-                "joined by +"
-            )  # fmt: skip
+        if not isinstance(self.site, str) or not self.site:
+            raise _no_selector(self.site)
         check_word("fusion", self.fusion, Fusion)
 
     def sites(self, facts: Facts) -> tuple[Site, ...]:
@@ -108,16 +105,24 @@ def chosen(method: str, selector: str, facts: Facts) -> tuple[Site, ...]:
     Raises:
         MethodError: A site has no feature maps, or the model offers none of its own.
         SiteError: A selector means no site, or several.
-        SettingError: A site is named twice.
+        SettingError: A site is named twice, or one of the selectors is empty.
     """
     known = facts.aliases.keys() | {site.name for site in facts.sites}
     parts = [selector] if selector in known else [part.strip() for part in selector.split("+")]
+    if not all(parts):
+        raise _no_selector(selector)
     found = tuple(_default(method, facts) if part == "default" else _named(method, part, facts) for part in parts)
     names = [site.name for site in found]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise SettingError("site", given=selector, expected=f"each site once, and {twice!r} is meant twice")
     return found
+
+
+def _no_selector(given: object) -> SettingError:
+    return SettingError(
+        "site", given=given, expected="a selector of one site, e.g. features.20 or last:conv, or several joined by +"
+    )
 
 
 def _named(method: str, selector: str, facts: Facts) -> Site:
