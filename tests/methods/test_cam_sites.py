@@ -1,5 +1,6 @@
 """What all class activation maps have in common: their sites, their passes, and maps of several sites."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -137,6 +138,13 @@ def test_maps_are_put_together_at_the_stated_size_without_rescaling(method: str,
         assert made.parts[0].place == ("input" if side == 12 else "two")
         assert made.parts[0].axes == ("height", "width")
     assert np.array_equal(both[0].values, both[1].values)
+
+
+def test_a_fused_map_is_the_same_to_the_bit_in_whatever_order_sites_are_asked_for() -> None:
+    module, x = seeded(Narrowing), pictures()
+    orders = [" + ".join(order) for order in itertools.permutations(["one", "pool", "two", "again"])]
+    made = [ours(module, x, f"hirescam(site={order}, fusion=mean:input)", 0) for order in orders]
+    assert all(np.array_equal(each, made[0]) for each in made)
 
 
 @pytest.mark.parametrize("method", ["grad-cam(site=one+two)", "hirescam(site=one+two, fusion=mean)", "cam", "fullgrad"])
