@@ -9,7 +9,7 @@ from tests.methods.nets import model, net
 from pellucid.errors import MethodError, PellucidError, SettingError
 from pellucid.methods.cams import GradCAM
 from pellucid.methods.catalogue import METHODS, method_from, name_of, text_of
-from pellucid.methods.gradients import IntegratedGradients
+from pellucid.methods.integrated import IntegratedGradients
 
 
 def test_settings_are_read_by_their_types() -> None:

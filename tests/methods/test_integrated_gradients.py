@@ -12,8 +12,8 @@ from torch import nn
 
 import pellucid
 from pellucid.errors import SettingError
-from pellucid.methods import gradients
-from pellucid.methods.gradients import IntegratedGradients, Quadrature, baseline_of, quadrature
+from pellucid.methods import integrated
+from pellucid.methods.integrated import IntegratedGradients, Quadrature, quadrature
 
 RULES = get_args(Quadrature)
 
@@ -114,7 +114,7 @@ def test_the_trapezoid_equals_its_own_sum() -> None:
 
 
 def test_memory_does_not_grow_with_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    made_with = gradients.Variants
+    made_with = integrated.Variants
     alive: list[weakref.ref] = []
     counts: list[int] = []
 
@@ -127,7 +127,7 @@ def test_memory_does_not_grow_with_the_steps(monkeypatch: pytest.MonkeyPatch) ->
 
         return made_with(count=count, make=counted)
 
-    monkeypatch.setattr(gradients, "Variants", counting)
+    monkeypatch.setattr(integrated, "Variants", counting)
     peaks = []
     for steps in (40, 400):
         alive.clear()

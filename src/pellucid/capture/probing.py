@@ -12,7 +12,8 @@ from pellucid.capture.failures import DecidesTogetherError, is_out_of_memory, to
 from pellucid.capture.passes import Spent
 from pellucid.capture.replay import Edit, Replay
 from pellucid.capture.scores import LOGITS, Score, evaluate
-from pellucid.errors import CapacityError
+from pellucid.errors import CapacityError, MethodError
+from pellucid.models.preprocessing import Preprocessing
 
 SITE_BYTES = 64_000_000
 """Most memory that the variants of a site take at once."""
@@ -30,6 +31,7 @@ def run_probe(
     seen: Seen,
     values: Tensor,
     batch_size: int = 32,
+    preparing: Preprocessing | None = None,
 ) -> Parts:
     """Let a probe ask until it has its answer.
 
@@ -47,13 +49,14 @@ def run_probe(
         seen: What the probe wanted to read.
         values: The scores of the batch as it is.
         batch_size: Most items in one pass.
+        preparing: How pictures become such a batch, where that is known.
 
     Raises:
         CapacityError: Not even one item fits into memory.
     """
     questions = _Questions(module=module, batch=batch, scores=scores, size=batch_size, spent=spent)
     rng = torch.Generator(device="cpu").manual_seed(seed)
-    probing = method.probe(Given(x=batch, rng=rng, facts=facts, seen=seen, scores=values))
+    probing = method.probe(Given(x=batch, rng=rng, facts=facts, seen=seen, scores=values, preparing=preparing))
     try:
         ask = next(probing)
         while True:
@@ -78,7 +81,7 @@ class _Questions:
         if ask.site != INPUT:
             return self._at_site(ask)
         if ask.want == "read":
-            return self._read(ask)
+            return self._read(ask) if ask.partners is None else self._pairs(ask, ask.partners)
         return self._slope(ask) if ask.want == "slope" else self._plain(ask)
 
     def _plain(self, ask: Ask) -> Tensor:
@@ -125,6 +128,43 @@ class _Questions:
             self.spent.backwards += spent.backwards
 
         self._each(ask.variants, run)
+        return self._seen_by_variant(found)
+
+    def _pairs(self, ask: Ask, partners: Variants) -> Seen:
+        found: list[Seen] = []
+
+        def run(x: Tensor, chunk: _Chunk) -> None:
+            made = {variant: partners.make(variant) for variant in sorted({variant for variant, _ in chunk})}
+            both = torch.cat([x, torch.stack([made[variant][item] for variant, item in chunk])])
+            spent, scores = Spent(), reading.already(self._scores(chunk))
+            try:
+                # Only the variants have scores, so nothing comes back from their partners but what a rule sees.
+                _, _, [(_, _, seen)] = reading.read_once(
+                    self.module, both, lambda _: ask.reads, [scores], spent, ask.ruling
+                )
+            except DecidesTogetherError:
+                if len(chunk) > 1:
+                    raise
+                raise MethodError(
+                    "the model decides by the values of its input which way to go, so two inputs cannot go through it "
+                    "side by side; use integrated-gradients."
+                ) from None
+            rows = slice(len(chunk))
+            found.append(
+                Seen(
+                    values={name: tensor[rows] for name, tensor in seen.values.items()},
+                    slopes={name: tensor[rows] for name, tensor in seen.slopes.items()},
+                )
+            )
+            self.spent.forwards += len(chunk)  # the partners; the variants are counted with those of all questions
+            self.spent.backwards += spent.backwards
+
+        size, self.size = self.size, max(1, self.size // 2)
+        self._each(ask.variants, run)
+        self.size = min(size, 2 * self.size)
+        return self._seen_by_variant(found)
+
+    def _seen_by_variant(self, found: list[Seen]) -> Seen:
         joined = Seen.joined(found)
         return Seen(
             values={name: self._by_variant(tensor) for name, tensor in joined.values.items()},

@@ -70,7 +70,7 @@ def read(
     while True:
         try:
             if size == len(batch):
-                return _read(module, batch, reads, resolving, spent, ruling)
+                return read_once(module, batch, reads, resolving, spent, ruling)
             return _read_parts(module, batch, size, reads, resolving, spent, ruling)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -80,7 +80,7 @@ def read(
             size = -(-size // 2)
 
 
-def _read(
+def read_once(
     module: nn.Module,
     batch: Tensor,
     reads: Callable[[Facts], Reads],
@@ -88,20 +88,24 @@ def _read(
     spent: Spent,
     ruling: Ruling | None,
 ) -> tuple[Answer, Facts, Found]:
+    """The same in one pass, whose rows stay together; running out of memory is left to the caller."""
     known = knowledge.recall(module, batch)
     while True:
         wanted = None if known is None else reads(known)
         start = None if known is None or wanted is None or ruling is not None else knowledge.start_of(wanted, known)
         with undisturbed(module) as weights, torch.enable_grad():
+            interceptor = None if ruling is None else Interceptor(ruling)
             recorder = Recorder(
                 module,
                 wants=_wanting(wanted),
                 edges=True,
                 start=start,
-                intercept=None if ruling is None else Interceptor(ruling),
+                intercept=interceptor,
                 live=True,
                 before_write=weights.before_write,
             )
+            if interceptor is not None:
+                interceptor.depends = recorder.depends
             leaf = batch.detach().clone().requires_grad_(start is None)
             # The model gets a copy: a leaf that wants a gradient must not be overwritten, and models write in place.
             output = forward(module, leaf.clone(), recorder)
@@ -184,7 +188,7 @@ def _read_parts(
     for number, part in enumerate(parts):
         rows = slice(number * size, number * size + len(part))
         mine = [already(each[rows]) for each in scores]
-        found.append(_read(module, part, reads, mine, spent, ruling)[2])
+        found.append(read_once(module, part, reads, mine, spent, ruling)[2])
     results: Found = []
     for target, whole in enumerate(scores):
         merged = Seen.joined([each[target][2] for each in found])
