@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.capture import knowledge, passes, reading
-from pellucid.capture.asks import INPUT, Ask, Facts, Given, Parts, Probe, Seen, Variants
+from pellucid.capture.asks import INPUT, Ask, Facts, Given, Parts, Probe, Reads, Seen, Variants
 from pellucid.capture.failures import DecidesTogetherError, is_out_of_memory, too_large
 from pellucid.capture.passes import Spent
 from pellucid.capture.replay import Edit, Replay
@@ -119,7 +119,7 @@ class _Questions:
             _, _, [(_, _, seen)] = reading.read(
                 self.module,
                 x,
-                reads=lambda _: ask.reads,
+                reads=lambda _: _with_places(ask.reads, scores),
                 resolve=[reading.already(scores)],
                 spent=spent,
                 ruling=ask.ruling,
@@ -136,11 +136,16 @@ class _Questions:
         def run(x: Tensor, chunk: _Chunk) -> None:
             made = {variant: partners.make(variant) for variant in sorted({variant for variant, _ in chunk})}
             both = torch.cat([x, torch.stack([made[variant][item] for variant, item in chunk])])
-            spent, scores = Spent(), reading.already(self._scores(chunk))
+            spent, scores = Spent(), self._scores(chunk)
             try:
                 # Only the variants have scores, so nothing comes back from their partners but what a rule sees.
                 _, _, [(_, _, seen)] = reading.read_once(
-                    self.module, both, lambda _: ask.reads, [scores], spent, ask.ruling
+                    self.module,
+                    both,
+                    lambda _: _with_places(ask.reads, scores),
+                    [reading.already(scores)],
+                    spent,
+                    ask.ruling,
                 )
             except DecidesTogetherError:
                 if len(chunk) > 1:
@@ -239,6 +244,11 @@ class _Questions:
 
 
 _Chunk = list[tuple[int, int]]
+
+
+def _with_places(reads: Reads, scores: Sequence[Score]) -> Reads:
+    """What is wanted, and the values that the scores are made of."""
+    return reads | Reads(values=frozenset(score.place for score in scores) - {LOGITS})
 
 
 def _putting(values: Tensor) -> Edit:

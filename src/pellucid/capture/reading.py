@@ -159,7 +159,8 @@ def _backward(
     for number, resolving in enumerate(resolve):
         scores = resolving(logits.detach(), known)
         places = {LOGITS: logits, **{name: recorder.value(name) for name in {s.place for s in scores} - {LOGITS}}}
-        total = evaluate(scores, places)
+        # Rows beyond the scores are partners, which are in the pass only for a backward rule to see.
+        total = evaluate(scores, {name: values[: len(scores)] for name, values in places.items()})
         slopes = _slopes(total.sum(), leaf, recorder, wanted.slopes, last=number == len(resolve) - 1)
         if wanted.slopes:
             spent.backwards += items

@@ -40,7 +40,7 @@ _STRAIGHT = words("relu relu6 hardtanh threshold clamp clamp_min clamp_max clip 
 # Value by value, and curved, or rounded on the way.
 _CURVED = words(
     """leaky_relu prelu rrelu elu selu celu gelu silu mish hardswish hardsigmoid sigmoid tanh softplus softsign
-    hardshrink softshrink logsigmoid tanhshrink pow square sqrt rsqrt exp expm1 log log1p reciprocal erf sin cos"""
+    hardshrink softshrink logsigmoid log_sigmoid tanhshrink pow square sqrt rsqrt exp expm1 log log1p reciprocal erf sin cos"""
 )
 _LARGEST = words("max_pool1d max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d amax")
 _DROPOUTS = frozenset(op for op, kind in KINDS.items() if kind == "dropout")
@@ -92,9 +92,11 @@ class DeepLIFT:
         [nothing] = yield Ask(variants=beside, want="score")
         values = (x - start) * seen.slopes[INPUT][0]
         found = gap_of(sums_of(values), given.scores - nothing)
-        notes, sizes = found.notes, sums_of(values.abs())
-        for item, (gap, size) in enumerate(zip(found.gap.tolist(), sizes.tolist(), strict=True)):
-            if abs(gap) > 1e-3 * size:
+        notes = found.notes
+        # What rounding may leave: of the values that are summed, and of the two scores whose difference is taken.
+        rounding = torch.maximum(1e-3 * sums_of(values.abs()), 1e-5 * given.scores.abs())
+        for item, (gap, most) in enumerate(zip(found.gap.tolist(), rounding.tolist(), strict=True)):
+            if abs(gap) > most:
                 said = f"the values miss the difference of the score by {gap:.3g}: a step on the way could not be seen"
                 notes[item] = (*notes.get(item, ()), said)
         return at_input(values, checks=found.checks, notes=notes)

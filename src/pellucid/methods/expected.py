@@ -105,7 +105,7 @@ class _Draws:
         self._given, self._noise, self._samples = given, noise, samples
         pools, self._chosen = pooled(baselines.split("+")), list[str]()
         self._seeds, self._end_seeds = drawn(given, samples), drawn(given, samples)
-        self._places = torch.rand(samples, generator=given.rng, dtype=torch.float64).tolist()
+        self._places: list[float] = torch.rand(samples, generator=given.rng, dtype=torch.float64).tolist()
         for which, inside in torch.rand((samples, 2), generator=given.rng, dtype=torch.float64).tolist():
             pool = pools[int(which * len(pools))]
             self._chosen.append(pool[int(inside * len(pool))])
