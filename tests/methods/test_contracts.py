@@ -19,7 +19,12 @@ from pellucid.methods.catalogue import METHODS, build, method_from, name_of, set
 
 pytestmark = pytest.mark.parametrize("method", list(METHODS))
 
-QUICK = {"integrated-gradients": "integrated-gradients(steps=4)"}
+QUICK = {
+    "integrated-gradients": "integrated-gradients(steps=4)",
+    "smooth-grad": "smooth-grad(samples=4)",
+    "expected-gradients": "expected-gradients(samples=4)",
+    "gradient-shap": "gradient-shap(samples=4)",
+}
 """Settings that cost less where it does not matter which are tested; methods that are not named run as they are."""
 
 

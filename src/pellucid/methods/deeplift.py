@@ -40,7 +40,8 @@ _STRAIGHT = words("relu relu6 hardtanh threshold clamp clamp_min clamp_max clip 
 # Value by value, and curved, or rounded on the way.
 _CURVED = words(
     """leaky_relu prelu rrelu elu selu celu gelu silu mish hardswish hardsigmoid sigmoid tanh softplus softsign
-    hardshrink softshrink logsigmoid log_sigmoid tanhshrink pow square sqrt rsqrt exp expm1 log log1p reciprocal erf sin cos"""
+    hardshrink softshrink logsigmoid log_sigmoid tanhshrink pow square sqrt rsqrt exp expm1 log log1p reciprocal
+    erf sin cos"""
 )
 _LARGEST = words("max_pool1d max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d amax")
 _DROPOUTS = frozenset(op for op, kind in KINDS.items() if kind == "dropout")
