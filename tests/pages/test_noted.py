@@ -336,7 +336,10 @@ def test_every_setting_of_every_method_has_a_translation(method: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["grad-cam(sign=both)", *(f"integrated-gradients(baseline={b})" for b in ("mean", "black", "white", "noise", "blur:0.5"))]
+    [
+        "grad-cam(sign=both)",
+        *(f"integrated-gradients(baseline={b})" for b in ("mean", "black", "white", "noise", "blur:0.5")),
+    ]
     + [f"smooth-grad(combine={combine})" for combine in ("squared", "variance")]
     + [f"integrated-gradients(rule={rule})" for rule in ("middle", "left", "right", "trapezoid")],
 )

@@ -55,8 +55,8 @@ class Deconvnet:
 
     On the way back every call of a ReLU, as a module or as a function, lets only positive slopes through, whether or
     not its own value was above 0; maxima remember where they came from. Values are in units of the score per unit of
-    the prepared input. The picture depends little on the class and, without max pooling, little on the picture: it
-    shows what the weights can make (Mahendran and Vedaldi 2016).
+    the prepared input. The picture depends less on the class than the gradient does and, without max pooling, little
+    on the picture: it shows what the weights can make (Mahendran and Vedaldi 2016).
 
     Reference:
         Zeiler and Fergus, Visualizing and Understanding Convolutional Networks, ECCV 2014, section 2.1.
