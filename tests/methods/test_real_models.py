@@ -10,6 +10,7 @@ import pytest
 import torch
 import torchvision
 from captum.attr import GuidedBackprop, IntegratedGradients, LayerGradCam, Saliency
+from tests.methods.nets import seeded
 from torch import Tensor, nn
 
 import pellucid
@@ -157,7 +158,7 @@ def test_transformers_are_refused_by_grad_cam_by_name(build: Callable[[], nn.Mod
 
 
 def test_transformers_work_with_what_follows_the_gradient_and_deeplift_refuses_them_by_name() -> None:
-    module, x = transformer().eval(), small(32)
+    module, x = seeded(transformer), small(32)
     noisy, given = "smooth-grad(samples=40, noise=0.05)", "input-x-gradient"
     methods = [noisy, given, "integrated-gradients(steps=200)", "expected-gradients(baselines=zero, samples=400)"]
     smooth, times, integrated, expected = pellucid.explain_many(module, [x], methods=methods, targets=["class:1"])
@@ -185,7 +186,6 @@ def test_trained_models_get_the_difference_of_their_score_by_deeplift(shared_dat
 def test_resnet18_with_shared_relus_gets_the_difference_of_its_score_by_deeplift(resnet18: nn.Module) -> None:
     made = pellucid.explain(resnet18, small(64), method="deeplift", target="class:3")
     assert abs(made.checks["completeness gap"]) < 1e-5
-    x, start = small(64).double(), torch.zeros(1, 3, 64, 64).double()
     twin = copy.deepcopy(resnet18).double()
     twin.relu = nn.ReLU()
     for block in (part for part in twin.modules() if isinstance(part, torchvision.models.resnet.BasicBlock)):
@@ -196,7 +196,7 @@ def test_resnet18_with_shared_relus_gets_the_difference_of_its_score_by_deeplift
             return block.second(block.bn2(block.conv2(block.relu(block.bn1(block.conv1(x))))) + same)
 
         block.forward = forward
-    unrolled = pellucid.explain(twin, x, method="deeplift", target="class:3")
+    unrolled = pellucid.explain(twin, small(64).double(), method="deeplift", target="class:3")
     assert np.allclose(made.values, unrolled.values, rtol=1e-2, atol=1e-4 * np.abs(unrolled.values).max())
 
 

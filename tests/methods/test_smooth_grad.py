@@ -89,6 +89,16 @@ def test_a_method_at_a_site_is_averaged_with_its_settings_where_it_lies() -> Non
     assert made.parts[0].standard_error is not None
 
 
+def test_a_unit_of_a_layer_is_explained_as_well() -> None:
+    module, x = net("batch norm").double(), pictures().double()
+    made = pellucid.explain(module, x, method="smooth-grad(samples=5)", target="unit:norm/2")
+    total = torch.zeros_like(x)
+    for each in noises(x, 5, 0.15):
+        leaf = (x + each).requires_grad_()
+        total += torch.autograd.grad(module.norm(module.one(leaf))[0, 2].mean(), leaf)[0]  # type: ignore[operator]
+    assert np.allclose(made.values, (total / 5)[0].numpy(), rtol=1e-9, atol=1e-16)
+
+
 def test_a_linear_model_gets_its_weight_exactly_and_no_error() -> None:
     linear, x = nn.Sequential(nn.Flatten(), nn.Linear(27, 3)), pictures(1, shape=(3, 3, 3))
     weight = linear[1].weight[1].detach().view(3, 3, 3).numpy()
