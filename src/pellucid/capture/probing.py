@@ -8,11 +8,14 @@ from torch import Tensor, nn
 
 from pellucid.capture import knowledge, passes, reading
 from pellucid.capture.asks import INPUT, Ask, Facts, Given, Parts, Probe, Seen, Variants
+from pellucid.capture.descending import hand_down
 from pellucid.capture.failures import DecidesTogetherError, is_out_of_memory, too_large
+from pellucid.capture.handing import HandedDown
 from pellucid.capture.passes import Spent
 from pellucid.capture.replay import Edit, Replay
 from pellucid.capture.scores import LOGITS, Score, evaluate
 from pellucid.errors import CapacityError
+from pellucid.models.preprocessing import Preprocessing
 
 WINDOWS = 48
 """Most variants of a picture that differ in a window and are run at once."""
@@ -32,6 +35,7 @@ def run_probe(
     seen: Seen,
     values: Tensor,
     batch_size: int = 32,
+    preparing: Preprocessing | None = None,
 ) -> Parts:
     """Let a probe ask until it has its answer.
 
@@ -49,13 +53,14 @@ def run_probe(
         seen: What the probe wanted to read.
         values: The scores of the batch as it is.
         batch_size: Most items in one pass.
+        preparing: How pictures become such a batch, where that is known.
 
     Raises:
         CapacityError: Not even one item fits into memory.
     """
     questions = _Questions(module=module, batch=batch, scores=scores, size=batch_size, spent=spent)
     rng = torch.Generator(device="cpu").manual_seed(seed)
-    probing = method.probe(Given(x=batch, rng=rng, facts=facts, seen=seen, scores=values))
+    probing = method.probe(Given(x=batch, rng=rng, facts=facts, seen=seen, scores=values, preparing=preparing))
     try:
         ask = next(probing)
         while True:
@@ -75,12 +80,14 @@ class _Questions:
     spent: Spent
     replays: dict[int, Replay] = field(default_factory=dict)
 
-    def answer(self, ask: Ask) -> Tensor | Seen:
-        """The scores or the logits of all variants, the weighted sum of the slopes, or what was read."""
+    def answer(self, ask: Ask) -> Tensor | Seen | HandedDown:
+        """The scores or the logits of all variants, the weighted sum of the slopes, what was read or handed down."""
         if ask.site != INPUT:
             return self._at_site(ask)
         if ask.want == "read":
             return self._read(ask)
+        if ask.want == "relevance":
+            return self._handed_down(ask)
         if ask.variants.boxes is not None and ask.want in ("score", "logits") and self.batch.dim() == 4:
             return self._in_windows(ask, ask.variants.boxes)
         return self._slope(ask) if ask.want == "slope" else self._plain(ask)
@@ -134,6 +141,20 @@ class _Questions:
             values={name: self._by_variant(tensor) for name, tensor in joined.values.items()},
             slopes={name: self._by_variant(tensor) for name, tensor in joined.slopes.items()},
         )
+
+    def _handed_down(self, ask: Ask) -> HandedDown:
+        found: list[HandedDown] = []
+        assert ask.handing is not None
+        handing = ask.handing
+
+        def run(x: Tensor, chunk: _Chunk) -> None:
+            found.append(
+                hand_down(self.module, x, self._scores(chunk), handing, start=ask.start, places=ask.reads.values)
+            )
+            self.spent.backwards += len(x)
+
+        self._each(ask.variants, run)
+        return HandedDown.joined(found).each(self._by_variant)
 
     def _scores(self, chunk: "_Chunk") -> list[Score]:
         return [self.scores[item] for _, item in chunk]

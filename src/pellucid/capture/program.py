@@ -43,6 +43,10 @@ class Step:
     inputs: tuple[int, ...]
     results: tuple[int, ...]
 
+    def argument(self, place: int, name: str, default: Any = None) -> Any:
+        """An argument by place or by name."""
+        return self.args[place] if place < len(self.args) else self.kwargs.get(name, default)
+
 
 @dataclass(slots=True)
 class Program:
@@ -53,11 +57,14 @@ class Program:
         steps: The operations, in order.
         is_whole: Whether the steps are all that has happened. False where memory is overwritten that somebody may still
             look at through another tensor.
+        lost_at: The first site that was given a tensor which depends on the item and which no step has made; known only of
+            a pass on an item that requires a gradient.
     """
 
     values: list[Tensor] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     is_whole: bool = True
+    lost_at: str = ""
     _numbers: dict[int, tuple[weakref.ref[Tensor], int]] = field(default_factory=dict)
 
     def begin(self, item: Tensor) -> None:
@@ -69,7 +76,10 @@ class Program:
     ) -> Any:
         """Run an operation and note what it returned."""
         given = tensors_in((args, kwargs))
-        numbers = [number for number in map(self._number, given) if number is not None]
+        known = list(map(self._number, given))
+        numbers = [number for number in known if number is not None]
+        if not self.lost_at and any(n is None and t.requires_grad for n, t in zip(known, given, strict=True)):
+            self.lost_at = site
         target = written_in_place(function, args, kwargs)
         if target is not None:
             self._about_to_write(target)

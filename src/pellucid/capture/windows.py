@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pellucid.capture.folding import folded
 from pellucid.capture.operations import words
 from pellucid.capture.program import Program, Step, Value
 from pellucid.capture.tiles import Span, Tiles, Window, joined, moved
@@ -56,7 +57,7 @@ class Incremental:
         self._last_use = {number: place for place, step in enumerate(program.steps) for number in step.inputs}
         self._last_use |= dict.fromkeys(output, len(program.steps))
         self._made_at = {number: place for place, step in enumerate(program.steps) for number in step.results}
-        self._folded = _folded(program.steps, program.values, self._last_use)
+        self._folded = _all_folded(program.steps, program.values, self._last_use)
         self._stops = self._possible_stops(before)
 
     @property
@@ -137,22 +138,13 @@ class _Folded:
     skipped: set[int] = field(default_factory=set)
 
 
-def _folded(steps: list[Step], values: list[Tensor], last_use: Mapping[int, int]) -> _Folded:
+def _all_folded(steps: list[Step], values: list[Tensor], last_use: Mapping[int, int]) -> _Folded:
     found = _Folded()
     for place, (step, after) in enumerate(itertools.pairwise(steps)):
         follows = step.op == "conv2d" and after.op == "batch_norm" and after.inputs == step.results
         if not follows or last_use[step.results[0]] != place + 1 or not _is_supported(after, values):
             continue
-        mean, variance = _argument(after, 1, "running_mean"), _argument(after, 2, "running_var")
-        scale, shift = _argument(after, 3, "weight"), _argument(after, 4, "bias")
-        factor = torch.rsqrt(variance + _argument(after, 7, "eps", 1e-5))
-        factor = factor if scale is None else factor * scale
-        weight, bias = _argument(step, 1, "weight"), _argument(step, 2, "bias")
-        moved_bias = (0 if bias is None else bias) - mean
-        found.weights[place] = (
-            (weight * factor[:, None, None, None]).detach(),
-            (moved_bias * factor + (0 if shift is None else shift)).detach(),
-        )
+        found.weights[place] = folded(step, after)
         found.skipped.add(place + 1)
     return found
 
@@ -189,7 +181,7 @@ def _is_per_channel(tensor: Tensor) -> bool:
 
 
 def _argument(step: Step, place: int, name: str, default: Any = None) -> Any:
-    return step.args[place] if place < len(step.args) else step.kwargs.get(name, default)
+    return step.argument(place, name, default)
 
 
 def _pair(value: Any) -> tuple[int, int]:
