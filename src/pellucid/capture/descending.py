@@ -78,14 +78,15 @@ def hand_down(
 
 def _check(program: Program, *, known: bool, place: str) -> None:
     """Refuse what the list of steps does not tell wholly."""
-    if program.lost_at:
+    if program.is_whole and program.lost_at:
         raise MethodError(
             f"relevance cannot be followed through this model: site {program.lost_at!r} is given a tensor that was made "
             "where no operation can be seen, e.g. by an autograd function of its own; use integrated-gradients."
         )
     if not program.is_whole:
+        where = f"at site {program.lost_at!r}" if program.lost_at else "somewhere"
         raise MethodError(
-            "relevance cannot be followed through this model: it overwrites memory that is still looked at through "
+            f"relevance cannot be followed through this model: {where} it looks at memory that was overwritten through "
             "another tensor; write the result to a new tensor, or use integrated-gradients."
         )
     if not known:

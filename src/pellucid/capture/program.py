@@ -55,10 +55,10 @@ class Program:
     Attributes:
         values: What the item was, and what the steps returned, each as it was before anybody overwrote it.
         steps: The operations, in order.
-        is_whole: Whether the steps are all that has happened. False where memory is overwritten that somebody may still
-            look at through another tensor.
-        lost_at: The first site that was given a tensor which depends on the item and which no step has made; known only of
-            a pass on an item that requires a gradient.
+        is_whole: Whether the steps are all that has happened. False where memory was overwritten and then looked at
+            through another tensor.
+        lost_at: The first site that looked at overwritten memory, or was given a tensor which depends on the item and
+            which no step has made; the latter is known only of a pass on an item that requires a gradient.
     """
 
     values: list[Tensor] = field(default_factory=list)
@@ -66,6 +66,7 @@ class Program:
     is_whole: bool = True
     lost_at: str = ""
     _numbers: dict[int, tuple[weakref.ref[Tensor], int]] = field(default_factory=dict)
+    _stale: dict[int, weakref.ref[Tensor]] = field(default_factory=dict)
 
     def begin(self, item: Tensor) -> None:
         """Note the tensor that the model is given."""
@@ -80,6 +81,8 @@ class Program:
         numbers = [number for number in known if number is not None]
         if not self.lost_at and any(n is None and t.requires_grad for n, t in zip(known, given, strict=True)):
             self.lost_at = site
+        if any(map(self._is_stale, given)):
+            self.is_whole, self.lost_at = False, self.lost_at or site
         target = written_in_place(function, args, kwargs)
         if target is not None:
             self._about_to_write(target)
@@ -121,6 +124,10 @@ class Program:
         known = self._numbers.get(id(tensor))
         return known[1] if known is not None and known[0]() is tensor else None
 
+    def _is_stale(self, tensor: Tensor) -> bool:
+        known = self._stale.get(id(tensor))
+        return known is not None and known() is tensor
+
     def _note(self, tensor: Tensor) -> int:
         self.values.append(tensor.detach())
         self._numbers[id(tensor)] = weakref.ref(tensor), len(self.values) - 1
@@ -128,10 +135,12 @@ class Program:
 
     def _about_to_write(self, target: Tensor) -> None:
         place, mine = storage_of(target), self._number(target)
-        for ref, _ in self._numbers.values():
+        for ref, _ in list(self._numbers.values()):
             tensor = ref()
             if tensor is not None and tensor is not target and storage_of(tensor) == place:
-                self.is_whole = False
+                # It shows something else from now on. A view keeps its base alive, so this alone is no harm.
+                self._stale[id(tensor)] = ref
+                del self._numbers[id(tensor)]
         if mine is None:
             # What did not depend on the item may do so from now on.
             self.is_whole = False
