@@ -424,8 +424,14 @@ def test_what_has_no_rule_is_refused_by_name(build: Callable[[], nn.Module], why
 @pytest.mark.parametrize(
     ("build", "why"),
     [
-        (lambda: torchvision.models.mobilenet_v3_small(weights=None), r"`mul`, a product of two activations, at site 'feat"),
-        (lambda: torchvision.models.efficientnet_b0(weights=None), r"`mul`, a product of two activations, at site 'feat"),
+        (
+            lambda: torchvision.models.mobilenet_v3_small(weights=None),
+            r"`mul`, a product of two activations, at site 'feat",
+        ),
+        (
+            lambda: torchvision.models.efficientnet_b0(weights=None),
+            r"`mul`, a product of two activations, at site 'feat",
+        ),
         (
             lambda: torchvision.models.VisionTransformer(32, 16, 1, 2, 16, 16, num_classes=3),
             r"no rule for `layer_norm` at site 'encoder.ln'",
@@ -455,5 +461,3 @@ def test_squeeze_and_excitation_and_transformers_are_refused_by_name(build: Call
 def test_settings_that_make_no_sense_are_refused(settings: str, told: str) -> None:
     with pytest.raises(SettingError, match=told):
         pellucid.explain(net("residual"), pictures(), method=f"lrp({settings})")
-
-

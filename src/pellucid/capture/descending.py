@@ -1,7 +1,7 @@
 """Relevance handed down through the operations of one pass, from the last to the first, by a rule per operation.
 
-The pass is recorded as a list of steps with their values, so a rule sees what autograd would hide: weights, settings and
-every input. What comes together at a value is added up.
+The pass is recorded as a list of steps with their values, so a rule sees what autograd would hide: weights, settings
+and every input. What comes together at a value is added up.
 """
 
 from collections.abc import Sequence
@@ -80,8 +80,8 @@ def _check(program: Program, *, known: bool, place: str) -> None:
     """Refuse what the list of steps does not tell wholly."""
     if program.is_whole and program.lost_at:
         raise MethodError(
-            f"relevance cannot be followed through this model: site {program.lost_at!r} is given a tensor that was made "
-            "where no operation can be seen, e.g. by an autograd function of its own; use integrated-gradients."
+            f"relevance cannot be followed through this model: site {program.lost_at!r} is given a tensor that was "
+            "made where no operation can be seen, e.g. by an autograd function of its own; use integrated-gradients."
         )
     if not program.is_whole:
         where = f"at site {program.lost_at!r}" if program.lost_at else "somewhere"
@@ -206,5 +206,4 @@ class _Walk:
             return item
         step = self._steps[self._made_at[number]]
         made = run_step(step, [self._again(each, item) for each in step.inputs])
-        return made if isinstance(made, Tensor) else made[step.results.index(number)]  # type: ignore[no-any-return]
-
+        return made if isinstance(made, Tensor) else made[step.results.index(number)]

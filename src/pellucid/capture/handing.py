@@ -75,7 +75,7 @@ class Operation:
 
         def one(*inputs: Tensor) -> Tensor:
             made = self.run(*inputs)
-            return made if isinstance(made, Tensor) else made[result]  # type: ignore[no-any-return]
+            return made if isinstance(made, Tensor) else made[result]
 
         return self.pull(one, self.inputs)
 

@@ -336,7 +336,9 @@ def derivative(total: Tensor, inputs: Sequence[Any], *, retain_graph: bool = Fal
         raise ModelError(f"no derivative can be taken through this model: {said}") from error
 
 
-def pull(function: Callable[..., Tensor], inputs: Sequence[Tensor]) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, ...]]]:
+def pull(
+    function: Callable[..., Tensor], inputs: Sequence[Tensor]
+) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, ...]]]:
     """What a function of tensors returns, and how slopes go back through it.
 
     Args:

@@ -79,16 +79,16 @@ class Program:
         given = tensors_in((args, kwargs))
         known = list(map(self._number, given))
         numbers = [number for number in known if number is not None]
-        if not self.lost_at and any(n is None and t.requires_grad for n, t in zip(known, given, strict=True)):
-            self.lost_at = site
-        if any(map(self._is_stale, given)):
-            self.is_whole, self.lost_at = False, self.lost_at or site
+        stale = any(map(self._is_stale, given))
+        stray = any(n is None and t.requires_grad for n, t in zip(known, given, strict=True))
         target = written_in_place(function, args, kwargs)
         if target is not None:
             self._about_to_write(target)
         noted = _noted(args, self._number), _noted(kwargs, self._number)
         result = function(*args, **kwargs)
         made = tensors_in(result) if target is None else [target]
+        if made and (stale or stray):  # to look at a shape is no harm
+            self.is_whole, self.lost_at = self.is_whole and not stale, self.lost_at or site
         if not numbers or not made:
             return result
         if target is None and len(made) == 1 and any(made[0] is each for each in given):

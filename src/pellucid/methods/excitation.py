@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -15,7 +14,7 @@ from pellucid.methods.gradients import axes_of
 from pellucid.methods.relevance_ops import is_affine, layer_of, passed_on, refused
 from pellucid.methods.relevance_rules import quotient
 
-Contrast = Literal["none", "dual"]
+CONTRASTS = ("none", "dual")
 
 
 @register("excitation-backprop")
@@ -24,9 +23,9 @@ class ExcitationBackprop:
     """How likely each value is to win when neurons compete, from the target down, to be what excites it.
 
     Values are probabilities without a unit: the target begins with 1 (of a contrast: one class with 1, the other with
-    −1), and a neuron hands its probability to its inputs in proportion to activation × positive weight. Negative weights
-    and biases take no part, nor do negative activations, which only come up in the prepared picture and where a model
-    has other activations than ReLU. Values sum to `probability that arrived`; where no input excites a neuron its
+    −1), and a neuron hands its probability to its inputs in proportion to activation × positive weight. Negative
+    weights and biases take no part, nor do negative activations, which only come up in the prepared picture and where
+    a model has other activations than ReLU. Values sum to `probability that arrived`; where no input excites a neuron its
     probability ends there. Batch norm, sums, pooling and refusals are as for `lrp`.
 
     Attributes:
@@ -39,13 +38,13 @@ class ExcitationBackprop:
     """
 
     site: str = INPUT
-    contrast: Contrast = "none"
+    contrast: str = "none"
 
     def __post_init__(self) -> None:
         if not isinstance(self.site, str) or not self.site:
             raise SettingError("site", given=self.site, expected="input, or a selector of one site, e.g. last:conv")
-        if self.contrast not in get_args(Contrast):
-            raise SettingError("contrast", given=self.contrast, expected=f"one of {', '.join(get_args(Contrast))}")
+        if self.contrast not in CONTRASTS:
+            raise SettingError("contrast", given=self.contrast, expected=f"one of {', '.join(CONTRASTS)}")
 
     def passes(self, facts: Facts) -> Passes:
         """One forward and one way back per item; for the contrast two."""
@@ -69,8 +68,8 @@ class ExcitationBackprop:
             values = found.at[place][0] if values is None else values - found.at[place][0]
         if self.contrast == "dual" and not reached:
             raise MethodError(
-                "excitation-backprop with contrast=dual negates the weights of the class layer, and this target does not "
-                "come by it; explain a class, or use contrast=none."
+                "excitation-backprop with contrast=dual negates the weights of the class layer, and this target does "
+                "not come by it; explain a class, or use contrast=none."
             )
         assert values is not None
         return _parts(place, values, given.facts)
@@ -87,9 +86,7 @@ def _parts(place: str, values: Tensor, facts: Facts) -> Parts:
     return Parts(pieces=(piece,), checks={"probability that arrived": arrived})
 
 
-def _handing(
-    negated: str | None, reached: set[str]
-) -> Callable[[Operation, tuple[Tensor | None, ...]], Handed]:
+def _handing(negated: str | None, reached: set[str]) -> Callable[[Operation, tuple[Tensor | None, ...]], Handed]:
     """The rule for each operation; the layer at one site with all of its weights negated."""
 
     def hand(operation: Operation, arrived: tuple[Tensor | None, ...]) -> Handed:

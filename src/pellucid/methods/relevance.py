@@ -104,9 +104,7 @@ class LRP:
                 raise SettingError(name, given=given, expected="a number, 0 or more")
         bounds = (self.low, self.high)
         if bounds != (None, None) and not (all(map(_is_number, bounds)) and self.low < self.high):  # type: ignore[operator]
-            raise SettingError(
-                "low and high", given=bounds, expected="two numbers, low below high, or None and None"
-            )
+            raise SettingError("low and high", given=bounds, expected="two numbers, low below high, or None and None")
 
     def passes(self, facts: Facts) -> Passes:
         """One forward and one way back per item."""
@@ -145,9 +143,7 @@ class LRP:
 
         return hand
 
-    def _ruled(
-        self, layer: Layer, relevance: Tensor, epsilon: float, bounds: tuple[Tensor, Tensor] | None
-    ) -> Handed:
+    def _ruled(self, layer: Layer, relevance: Tensor, epsilon: float, bounds: tuple[Tensor, Tensor] | None) -> Handed:
         rule = self._rule(layer.operation)
         if rule == "gamma":
             return gamma_rule(layer, relevance, gamma=self.gamma)
@@ -181,9 +177,9 @@ class LRP:
             low, high = torch.full_like(one, self.low), torch.full_like(one, self.high)
         elif given.preparing is None or one.dim() != 4 or one.shape[1] != 3:
             raise MethodError(
-                "lrp with the box rule needs the lowest and the highest possible input, and a tensor does not say how it "
-                "was prepared; give both, e.g. lrp(composite=epsilon-gamma-box, low=-2.2, high=2.7), load the model with "
-                "its preprocessing, or use another first rule, e.g. first=flat."
+                "lrp with the box rule needs the lowest and the highest possible input, and a tensor does not say how "
+                "it was prepared; give both, e.g. lrp(composite=epsilon-gamma-box, low=-2.2, high=2.7), load the model "
+                "with its preprocessing, or use another first rule, e.g. first=flat."
             )
         else:
             black, white = (one.new_tensor(given.preparing.grey(level)).view(1, 3, 1, 1) for level in (0, 255))
@@ -191,9 +187,9 @@ class LRP:
         room = 1e-4 * (high - low)
         if bool(((given.x < low - room) | (given.x > high + room)).any()):
             raise MethodError(
-                f"lrp with the box rule needs inputs between low and high, and values from {float(given.x.min()):.3g} to "
-                f"{float(given.x.max()):.3g} were given for {float(low.min()):.3g} to {float(high.max()):.3g}; give low "
-                "and high that hold them, or use another first rule, e.g. first=flat."
+                f"lrp with the box rule needs inputs between low and high, and values from {float(given.x.min()):.3g} "
+                f"to {float(given.x.max()):.3g} were given for {float(low.min()):.3g} to {float(high.max()):.3g}; give "
+                "low and high that hold them, or use another first rule, e.g. first=flat."
             )
         return low, high
 

@@ -1,4 +1,4 @@
-"""What relevance does at each kind of operation: which ones are layers, which ones only pass it on, which are refused."""
+"""What relevance does at each kind of operation: which are layers, which only pass it on, which are refused."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,8 +14,8 @@ from pellucid.methods.relevance_rules import Layer
 
 # One value in, one value out: all of the relevance goes on, whatever the slope. glu is none of them: it multiplies.
 _ACTIVATIONS = words(
-    """relu relu6 hardtanh leaky_relu prelu rrelu elu selu celu gelu silu mish hardswish hardsigmoid sigmoid tanh softplus
-    softsign hardshrink softshrink threshold logsigmoid tanhshrink clamp clamp_min clamp_max clip"""
+    """relu relu6 hardtanh leaky_relu prelu rrelu elu selu celu gelu silu mish hardswish hardsigmoid sigmoid tanh
+    softplus softsign hardshrink softshrink threshold logsigmoid tanhshrink clamp clamp_min clamp_max clip"""
 )
 _DETACHED = words("detach data")  # they hand numbers on and have no slope
 _JOINED = words("cat stack concat concatenate pad pixel_shuffle pixel_unshuffle")
@@ -82,9 +82,9 @@ def layer_of(operation: Operation) -> Layer | None:
         if getattr(step.function, "__name__", "") == "__rmatmul__":
             first, second = second, first
         if isinstance(first, Value) and isinstance(second, Tensor):
-            return _layer(operation, x, second, None, lambda x, w, b: x @ w)
+            return _layer(operation, x, second, None, lambda x, w, _: x @ w)
         if isinstance(first, Tensor):
-            return _layer(operation, x, first, None, lambda x, w, b: w @ x)
+            return _layer(operation, x, first, None, lambda x, w, _: w @ x)
     if operation.name == "addmm" and not {"alpha", "beta"} & step.kwargs.keys():
         bias, given, weight = step.argument(0, "input"), step.argument(1, "mat1"), step.argument(2, "mat2")
         if isinstance(given, Value) and isinstance(bias, Tensor):
@@ -156,4 +156,3 @@ def _told(operation: Operation) -> str:
     if operation.kind == "dropout":
         return f"`{name}` that drops at random"
     return f"`{name}`"
-

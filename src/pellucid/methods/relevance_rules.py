@@ -1,4 +1,4 @@
-"""Rules by which a layer hands relevance down to its inputs: pure arithmetic on what goes in, weights and what came out.
+"""Rules by which a layer hands relevance down to its inputs: pure arithmetic on inputs, weights and results.
 
 In all of them z is what a layer returns (or a part of it), R the relevance that arrives there, and each input gets its
 share of R / z. A share that belongs to the bias stays there: biases absorb it.
@@ -64,7 +64,7 @@ def affine(operation: Operation, relevance: Tensor, *, epsilon: float) -> Handed
 
 
 def epsilon_rule(layer: Layer, relevance: Tensor, *, epsilon: float) -> Handed:
-    """x · w · R / (z + ε sign z); LRP-0 where ε is 0.
+    """Shares x · w · R / (z + ε sign z); LRP-0 where ε is 0.
 
     Reference:
         Bach et al., On Pixel-Wise Explanations, 2015, eq. 58.
@@ -157,4 +157,3 @@ def _handed(layer: Layer, sides: Sequence[_Side], weights: Sequence[float]) -> H
 
 def _part(tensor: Tensor, sign: float) -> Tensor:
     return tensor.clamp(min=0) if sign > 0 else tensor.clamp(max=0)
-
