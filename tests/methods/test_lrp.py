@@ -42,7 +42,7 @@ class OneLayer(nn.Module):
 
 
 def shares(rule: str, x: Tensor, w: Tensor, b: Tensor) -> Tensor:
-    """The closed form: the score times each input's share of it. `w` has one weight per input of the explained output."""
+    """The closed form: the score times each input's share of it; one weight per input of the explained output."""
     z = (x * w).sum() + b
     each, plus, minus = x * w, (x * w).clamp(min=0), (x * w).clamp(max=0)
     positive, negative = plus.sum() + b.clamp(min=0), minus.sum() + b.clamp(max=0)

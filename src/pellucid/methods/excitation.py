@@ -25,8 +25,8 @@ class ExcitationBackprop:
     Values are probabilities without a unit: the target begins with 1 (of a contrast: one class with 1, the other with
     −1), and a neuron hands its probability to its inputs in proportion to activation × positive weight. Negative
     weights and biases take no part, nor do negative activations, which only come up in the prepared picture and where
-    a model has other activations than ReLU. Values sum to `probability that arrived`; where no input excites a neuron its
-    probability ends there. Batch norm, sums, pooling and refusals are as for `lrp`.
+    a model has other activations than ReLU. Values sum to `probability that arrived`; where no input excites a neuron,
+    its probability ends there. Batch norm, sums, pooling and refusals are as for `lrp`.
 
     Attributes:
         site: Where the map is made: "input", or a selector of one site (the paper shows pooling layers in the middle).
