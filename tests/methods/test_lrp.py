@@ -1,7 +1,9 @@
 """LRP, against closed forms, Zennit, Captum, gradient × input and conservation."""
 
+import copy
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from torch import Tensor, nn
 import pellucid
 from pellucid.errors import MethodError, SettingError
 from pellucid.methods.relevance import COMPOSITES
+from real_models import loaded, photographs
+from real_models import module as real
 
 EXACT = "lrp(composite=epsilon, epsilon=1e-12)"
 
@@ -349,6 +353,30 @@ def test_a_tensor_does_not_say_what_its_box_is() -> None:
 def test_inputs_outside_of_the_box_are_refused() -> None:
     with pytest.raises(MethodError, match=r"between low and high, and values from -\d"):
         pellucid.explain(net("residual"), pictures(), method="lrp(first=box, low=0, high=1)")
+
+
+# -- trained networks
+
+
+@pytest.mark.parametrize(("name", "side"), [("squeezenet1_0", 64), ("resnet20_cifar10", 32), ("resnet56_cifar10", 32)])
+def test_lrp_0_is_gradient_times_input_on_trained_networks(shared_data: Path, name: str, side: int) -> None:
+    module, leaf = (
+        copy.deepcopy(real(name, shared_data)).double(),
+        pictures(shape=(3, side, side)).double().requires_grad_(),
+    )
+    slope = torch.autograd.grad(module(leaf)[0, 3], leaf)[0]
+    assert near(values(module, leaf.detach(), "lrp(composite=lrp-0)", "class:3"), (slope * leaf)[0].detach(), 1e-7)
+
+
+@pytest.mark.parametrize("composite", ["epsilon-plus-flat", "epsilon-gamma-box", "z-plus", "epsilon-alpha2beta1"])
+def test_a_photograph_in_a_trained_network_is_accounted_for(shared_data: Path, composite: str) -> None:
+    trained = loaded("mobilenet_v2", shared_data)
+    [path], _ = photographs("mobilenet_v2", shared_data, count=1)
+    made = pellucid.explain(trained, path, method=f"lrp(composite={composite})")
+    account = made.checks["relevance at the input"] / made.score + made.checks["share that biases took"]
+    assert account + made.checks["share that was lost"] == pytest.approx(1, abs=1e-6)
+    assert abs(made.checks["share that was lost"]) < 1e-3
+    assert np.isfinite(made.values).all()
 
 
 # -- what is refused
