@@ -375,7 +375,8 @@ def test_a_photograph_in_a_trained_network_is_accounted_for(shared_data: Path, c
     made = pellucid.explain(trained, path, method=f"lrp(composite={composite})")
     account = made.checks["relevance at the input"] / made.score + made.checks["share that biases took"]
     assert account + made.checks["share that was lost"] == pytest.approx(1, abs=1e-6)
-    assert abs(made.checks["share that was lost"]) < 1e-3
+    # α2β1 gives twice as much, or nothing, where contributions have one sign: depthwise convolutions have few of them.
+    assert abs(made.checks["share that was lost"]) < 1e-3 or composite == "epsilon-alpha2beta1"
     assert np.isfinite(made.values).all()
 
 
@@ -482,8 +483,9 @@ def test_squeeze_and_excitation_and_transformers_are_refused_by_name(build: Call
         ("first=zbox", "first is 'zbox', expected one of composite, flat, w-square, box"),
         ("epsilon=-1", "epsilon is -1.0, expected a number, 0 or more"),
         ("gamma=-0.5", "gamma is -0.5, expected a number, 0 or more"),
-        ("low=1", r"low and high is \(1.0, None\), expected two numbers, low below high, or None and None"),
-        ("low=1, high=0", "low below high"),
+        ("low=1", "low is 1.0, expected a number below high, or None for both"),
+        ("high=1", "high is 1.0, expected a number above low, or None for both"),
+        ("low=1, high=0", "low is 1.0, expected a number below high"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings: str, told: str) -> None:

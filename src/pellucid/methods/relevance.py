@@ -102,9 +102,15 @@ class LRP:
             given = getattr(self, name)
             if not _is_number(given) or not 0 <= given < float("inf"):
                 raise SettingError(name, given=given, expected="a number, 0 or more")
-        bounds = (self.low, self.high)
-        if bounds != (None, None) and not (all(map(_is_number, bounds)) and self.low < self.high):  # type: ignore[operator]
-            raise SettingError("low and high", given=bounds, expected="two numbers, low below high, or None and None")
+        self._check_bounds()
+
+    def _check_bounds(self) -> None:
+        for name, given, other in (("low", self.low, self.high), ("high", self.high, self.low)):
+            if given is None:
+                continue
+            side, across = ("below", "high") if name == "low" else ("above", "low")
+            if not (_is_number(given) and _is_number(other)) or self.low >= self.high:  # type: ignore[operator]
+                raise SettingError(name, given=given, expected=f"a number {side} {across}, or None for both")
 
     def passes(self, facts: Facts) -> Passes:
         """One forward and one way back per item."""
