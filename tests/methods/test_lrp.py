@@ -410,6 +410,16 @@ class Reciprocal(Net):
         return self.last((1 / (3 + F.relu(self.one(x)))).mean((2, 3)))
 
 
+class Attends(Net):
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(6, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.one(x).flatten(2).transpose(1, 2)
+        return self.last(self.attention(x, x, x)[0].mean(1))
+
+
 class _Hidden(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -440,6 +450,7 @@ class Overwrites(Net):
         (AlwaysDropping, r"no rule for `dropout` that drops at random at site '/dropout'"),
         (Squared, r"no rule for `mul`, a product of two activations, at site '/mul'"),
         (Reciprocal, r"no rule for `r?div` at site|no rule for `reciprocal` at site"),
+        (Attends, r"no rule for `multi_head_attention_forward` at site 'attention"),
         (HidesAnOperation, r"site 'two' is given a tensor that was made where no operation can be seen"),
         (Overwrites, r"at site 'two' it looks at memory that was overwritten through another tensor"),
     ],

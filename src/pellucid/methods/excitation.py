@@ -93,8 +93,9 @@ def _handing(negated: str | None, reached: set[str]) -> Callable[[Operation, tup
         handed = passed_on(operation, arrived)
         if handed is not None:
             return handed
-        [relevance] = arrived
-        assert relevance is not None
+        relevance = arrived[0]
+        if relevance is None or len(arrived) > 1:  # attention and other tuples
+            raise refused("excitation-backprop", operation)
         if is_affine(operation):
             return _among_terms(operation, relevance)
         layer = layer_of(operation)

@@ -139,7 +139,8 @@ class LRP:
             if handed is not None:
                 return handed
             relevance = arrived[0]
-            assert relevance is not None
+            if relevance is None or len(arrived) > 1:  # attention and other tuples
+                raise refused("lrp", operation)
             if is_affine(operation):
                 return affine(operation, relevance, epsilon=0.0 if is_scale(operation) else stabiliser)
             layer = layer_of(operation)
