@@ -353,10 +353,11 @@ def test_every_setting_of_every_method_has_a_translation(method: str) -> None:
     "text",
     ["grad-cam(sign=both)", "grad-cam++(exponent=score)", "ablation-cam(divisor=none)", "fullgrad(terms=absolute)"]
     + [f"hirescam(fusion={fusion})" for fusion in ("mean", "max", "mean:input", "max:input")]
-    + [*(f"integrated-gradients(baseline={b})" for b in ("mean", "blur:11", "blur:0.5"))]
     + [f"lrp(composite={name})" for name in COMPOSITES]
     + [f"lrp(first={first}, low=-2.1, high=2.6)" for first in FIRSTS]
     + ["excitation-backprop(contrast=dual)", "lrp(epsilon=0.25, gamma=0.1)"]
+    + [f"integrated-gradients(baseline={b})" for b in ("mean", "black", "white", "noise", "blur:0.5")]
+    + [f"smooth-grad(combine={combine})" for combine in ("squared", "variance")]
     + [f"integrated-gradients(rule={rule})" for rule in ("middle", "left", "right", "trapezoid")],
 )
 def test_every_other_setting_has_a_translation_too(text: str) -> None:
