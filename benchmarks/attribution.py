@@ -127,7 +127,7 @@ def trial_cam(name: str, layer: str, method: str) -> Callable[[], Any]:
 
         def agreement(mine: np.ndarray, other: np.ndarray) -> str:
             # The peer has enlarged its map to the picture, as OpenCV does, and brought it to 0 … 1.
-            large = F.interpolate(torch.from_numpy(mine)[None, None], size=(SIDE, SIDE), mode="bilinear")[0, 0].numpy()
+            large = F.interpolate(torch.tensor(mine)[None, None], size=(SIDE, SIDE), mode="bilinear")[0, 0].numpy()
             drawn = (large - large.min()) / (np.ptp(large) or 1.0)
             return f"largest difference of maps from 0 to 1: {float(np.abs(drawn - other).max()):.1e}"
 
@@ -180,7 +180,7 @@ def many_cams(methods: tuple[str, ...]) -> Callable[[], Any]:
                 explanation = mine[picture_number * len(methods)]
                 for number, part in enumerate(explanation.parts):
                     large = F.interpolate(
-                        torch.from_numpy(part.values)[None, None], size=(SIDE, SIDE), mode="bilinear"
+                        torch.tensor(part.values)[None, None], size=(SIDE, SIDE), mode="bilinear"
                     )[0, 0].numpy()
                     drawn = (large - large.min()) / (np.ptp(large) or 1.0)
                     worst = max(worst, float(np.abs(drawn - other[number * 32 + picture_number][0]).max()))
