@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from pellucid.capture.scores import Score
 from pellucid.capture.sites import INPUT, Site, select_one
 
 
@@ -163,16 +164,16 @@ class Piece:
     Attributes:
         place: `input` or the site at which the values lie.
         axes: Names of the axes of one item's values, e.g. ("channels", "height", "width").
-        values: (batch, *axes).
+        values: (batch, *axes); or one tensor (*axes) per item, where their sizes differ.
         name: What it is; None for "pixels" at the input and "map" at a site.
         standard_error: Of each value, where it was sampled.
     """
 
     place: str
     axes: tuple[str, ...]
-    values: Tensor
+    values: Tensor | tuple[Tensor, ...]
     name: str | None = None
-    standard_error: Tensor | None = None
+    standard_error: Tensor | tuple[Tensor, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +201,7 @@ class Given:
         facts: What is known about the model.
         seen: What it wanted to read, of the batch as it is.
         scores: The score of each item as it is, (batch,).
+        explained: What the score of each item is made of; for methods that ask which class answers.
     """
 
     x: Tensor
@@ -207,6 +209,7 @@ class Given:
     facts: Facts
     seen: Seen
     scores: Tensor
+    explained: tuple[Score, ...] = ()
 
 
 # Answers are a `Seen` where that was wanted, else a tensor.

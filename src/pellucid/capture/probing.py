@@ -55,7 +55,8 @@ def run_probe(
     """
     questions = _Questions(module=module, batch=batch, scores=scores, size=batch_size, spent=spent)
     rng = torch.Generator(device="cpu").manual_seed(seed)
-    probing = method.probe(Given(x=batch, rng=rng, facts=facts, seen=seen, scores=values))
+    given = Given(x=batch, rng=rng, facts=facts, seen=seen, scores=values, explained=tuple(scores))
+    probing = method.probe(given)
     try:
         ask = next(probing)
         while True:
