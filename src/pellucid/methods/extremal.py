@@ -14,6 +14,7 @@ from pellucid.methods.segments import PLANE, pictures_only, whole_number
 
 _MOMENTUM = 0.9
 _HALVINGS = 60
+_WIDTH = 0.5
 
 
 @register("extremal-perturbation")
@@ -23,9 +24,10 @@ class ExtremalPerturbation:
 
     Values are a mask, 0 … 1 and no score: how much of each pixel is shown, the rest is the baseline. It is found by
     climbing the slope of the score with respect to the mask, from an even mask; after every step the mask is projected
-    to the given area, exactly. Masks are sums of Gaussians one cell wide, so nothing smaller than a cell is seen. What
-    the mask keeps is reported: `score under the mask`, `score of the baseline`, and `sharpness`, the share of pixels
-    below 0.1 or above 0.9. Climbing may end in a local optimum; nothing is drawn at random.
+    to the given area, exactly. Masks are sums of Gaussians whose standard deviation is half a cell, so nothing
+    smaller than a cell is seen. What the mask keeps is reported: `score under the mask`, `score of the baseline`, and
+    `sharpness`, the share of pixels below 0.1 or above 0.9. Climbing may end in a local optimum; nothing is drawn at
+    random.
 
     Attributes:
         area: The share of the picture that is shown, above 0 and below 1: the mean of the mask.
@@ -48,7 +50,7 @@ class ExtremalPerturbation:
     def __post_init__(self) -> None:
         for name in ("area", "rate"):
             given = getattr(self, name)
-            if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < 1:
+            if not isinstance(given, float) or not 0 < given < 1:
                 raise SettingError(name, given=given, expected="a number above 0 and below 1")
         whole_number("steps", self.steps, least=1, hint="100 suits most models")
         whole_number("cells", self.cells, least=2, hint="16 suits most pictures")
@@ -98,11 +100,11 @@ class ExtremalPerturbation:
 
 
 def bumps(side: int, cells: int) -> Float[Tensor, "{side} {cells}"]:
-    """How much each cell counts at each pixel of one side: Gaussians one cell wide, that sum to 1 at every pixel."""
+    """How much each cell counts at each pixel of one side: Gaussians that sum to 1 at every pixel."""
     width = side / cells
     pixels = torch.arange(side, dtype=torch.float64) + 0.5
     centres = (torch.arange(cells, dtype=torch.float64) + 0.5) * width
-    found = torch.exp(-0.5 * ((pixels[:, None] - centres) / width) ** 2)
+    found = torch.exp(-0.5 * ((pixels[:, None] - centres) / (_WIDTH * width)) ** 2)
     return found / found.sum(1, keepdim=True)
 
 

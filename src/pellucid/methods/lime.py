@@ -44,12 +44,11 @@ class Lime:
 
     def __post_init__(self) -> None:
         whole_number("samples", self.samples, least=3, hint="1000 suits most models")
-        for name, allowed, expected in (
-            ("width", self.width > 0, "a number above 0"),
-            ("ridge", self.ridge >= 0, "0 or more"),
-        ):
-            if isinstance(getattr(self, name), bool) or not allowed:
-                raise SettingError(name, given=getattr(self, name), expected=expected)
+        for name, least in (("width", "a number above 0"), ("ridge", "0 or more")):
+            given = getattr(self, name)
+            number = isinstance(given, int | float) and not isinstance(given, bool)
+            if not number or not (given > 0 or (given == 0 and name == "ridge")):
+                raise SettingError(name, given=given, expected=least)
         check_segments(self.segments, self.baseline)
 
     def passes(self, facts: Facts) -> Passes:

@@ -43,8 +43,9 @@ class Rise:
     def __post_init__(self) -> None:
         whole_number("masks", self.masks, least=2, hint="the paper takes 4000 to 8000")
         whole_number("cells", self.cells, least=1, hint="the paper takes 7")
-        if isinstance(self.probability, bool) or not 0 < self.probability < 1:
-            raise SettingError("probability", given=self.probability, expected="a number above 0 and below 1")
+        given = self.probability
+        if not isinstance(given, float) or not 0 < given < 1:
+            raise SettingError("probability", given=given, expected="a number above 0 and below 1")
         baseline_of(torch.zeros(1, 1, 1, 1), self.baseline)
 
     def passes(self, facts: Facts) -> Passes:

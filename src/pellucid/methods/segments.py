@@ -62,16 +62,16 @@ class Game:
     cover: Float[Tensor, "batch channels height width"]
     segments: Segments
 
-    def left(self, kept: Sequence[Bool[Tensor, " segments"]]) -> Tensor:
-        """The batch with some segments left of each picture; one tensor (segments,) per picture."""
+    def left(self, kept: Sequence[Tensor]) -> Tensor:
+        """The batch with some segments left of each picture; one bool tensor (segments,) per picture."""
         shown = self.segments.spread(kept)
         return torch.where(shown[:, None], self.x, self.cover)
 
-    def coalitions(self, kept: Sequence[Bool[Tensor, "variants segments"]], *, first: int = 0) -> Variants:
+    def coalitions(self, kept: Sequence[Tensor], *, first: int = 0) -> Variants:
         """Variants: row i of each picture's table says what is left of it; shorter tables end with whole pictures.
 
         Args:
-            kept: One table per picture.
+            kept: One bool table (variants, segments) per picture; both sizes may differ.
             first: The row with which to begin.
         """
         count = max(len(table) for table in kept)
