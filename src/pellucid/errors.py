@@ -48,7 +48,9 @@ class SettingError(PellucidError, ValueError):
 
     def __init__(self, name: str, *, given: object, expected: str, hint: str = "") -> None:
         tail = f"; {hint}." if hint else "."
-        super().__init__(f"{name} is {given!r}, expected {expected}{tail}")
+        # What an option of the command line lacks, nobody calls None there.
+        told = "missing" if given is None and name.startswith("--") else f"{given!r}"
+        super().__init__(f"{name} is {told}, expected {expected}{tail}")
 
 
 class InputError(PellucidError, ValueError):

@@ -323,6 +323,44 @@ def test_variants_of_a_site_give_what_a_hook_gives(want: str, place: str, monkey
     assert spent.forwards == 2 * (1 + 5)
 
 
+def test_variants_of_a_site_may_be_made_item_by_item() -> None:
+    net, batch = Net().eval(), torch.randn(3, 3, 5, 5)
+    with torch.no_grad():
+        maps = net.relu(net.conv(batch))
+    asked: list[tuple[int, int]] = []
+
+    def one(number: int, item: int) -> Tensor:
+        asked.append((number, item))
+        return maps[item] * number
+
+    single = Variants.of_items(2, 3, one)
+    probe = Asks(
+        Ask(variants=single, want="score", site="relu"),
+        Ask(variants=Variants(count=2, make=lambda number: maps * number), want="score", site="relu"),
+    )
+    ask(net, batch, probe, [Score(place="logits", weights={1: 1.0})] * 3)
+    assert torch.equal(*probe.answers)
+    assert sorted(asked) == [(number, item) for number in range(2) for item in range(3)]
+    assert torch.equal(single.make(1), maps)
+
+
+@pytest.mark.parametrize("most", [1000, 2])
+def test_bias_gradients_make_the_score_together_with_the_input_and_are_counted_once(most: int) -> None:
+    net, batch, spent = Net().double(), torch.randn(5, 3, 5, 5).double(), passes.Spent()
+    net.most = most
+    wanted = Reads(values=frozenset({"input"}), slopes=frozenset({"input"}), bias_gradients=True)
+    _, _, found = reading.read(net, batch, reads=lambda _: wanted, resolve=[best, contrast], spent=spent)
+    for _, scores, seen in found:
+        assert seen.bias_gradients.keys() == {"conv", "deep", "/add", "fc"}
+        assert not seen.bias_gradients["/add"].any()
+        terms = [seen.values["input"] * seen.slopes["input"], *seen.bias_gradients.values()]
+        assert torch.allclose(sum(each.flatten(1).sum(1) for each in terms), scores)  # type: ignore[arg-type]
+    if most == 1000:
+        assert (spent.forwards, spent.backwards, spent.calls) == (5, 10, 1)
+    slopes = by_autograd(net, batch)
+    assert torch.allclose(found[0][2].bias_gradients["deep"], slopes["deep"] * net.deep.bias.detach()[:, None, None])
+
+
 def test_the_global_random_generator_is_left_alone_and_the_seed_decides() -> None:
     net, batch = Net(), torch.randn(2, 3, 5, 5)
     state = torch.get_rng_state()

@@ -153,3 +153,27 @@ def test_what_does_not_fit_together_is_refused_in_one_line(tmp_path: Path) -> No
         assert str(caught.value).startswith(line)
     with pytest.raises(SettingError, match=r"a name that ends in \.png"):
         draw_mesh(BOX.vertices, BOX.faces, size=16).save(tmp_path / "x.svg")
+
+
+@pytest.mark.parametrize("vertex", [0, 17, 200, 641])
+def test_a_close_up_shows_the_vertex_that_it_is_about_and_shows_it_large(vertex: int) -> None:
+    values = np.zeros(len(BALL.vertices))
+    values[vertex] = 1.0
+    whole = draw_mesh(BALL.vertices, BALL.faces, values=values)
+    near = BALL.faces[(BALL.faces == vertex).any(axis=1)]
+    close = draw_mesh(BALL.vertices, BALL.faces, values=values, around=[vertex, *np.unique(near).tolist()])
+    red = (
+        signed(np.array([1.0]), 1.0)
+        if close.scale is not None and close.scale.kind == "signed"
+        else sequential(np.array([1.0]), low=0.0, high=1.0)
+    )
+    wanted = hue(palette(close.scale.kind)[red])[0]  # type: ignore[union-attr]
+
+    def covered(view: np.ndarray) -> int:
+        pixels = view.reshape(-1, 3).astype(float)
+        return int((np.abs(hue(np.maximum(pixels, 1)) - wanted).max(axis=1) < 0.05).sum())
+
+    counts = [covered(view) for view in close.views]
+    assert counts[0] > 200
+    assert all(counts)
+    assert counts[0] > 5 * max(covered(view) for view in whole.views)

@@ -161,3 +161,14 @@ def test_what_does_not_fit_together_is_refused_in_one_line() -> None:
         with pytest.raises(SettingError) as caught:
             draw_molecule(*given, **wishes)  # type: ignore[arg-type]
         assert str(caught.value).startswith(line)
+
+
+def test_numbered_atoms_can_be_found_by_their_numbers() -> None:
+    figure = drawn("CC(=O)Oc1ccccc1C(=O)O", numbered=True)
+    small = [each for each in elements(figure.svg, "text") if each[0].get("fill") == "#5c6570"]
+    assert ["".join(each.itertext()) for each in small] == [str(atom) for atom in range(13)]
+    for each, (x, y) in zip(small, figure.places, strict=True):
+        away = np.hypot(float(each.get("x", 0)) - x, float(each.get("y", 0)) - 4 - y)
+        others = np.delete(figure.places, int(each[0].text or 0), axis=0)
+        nearest = np.hypot(*(others - (float(each.get("x", 0)), float(each.get("y", 0)) - 4)).T).min()
+        assert away < nearest

@@ -12,7 +12,9 @@ import numpy as np, torch, pellucid
 from torch import nn
 from pellucid.methods.catalogue import METHODS, build, settings_of
 torch.set_num_threads(1)
-net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Dropout(0.5), nn.Flatten(), nn.Linear(144, 3)).train()
+maps = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Dropout(0.5))
+net = nn.Sequential(maps, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+net.train()
 x = torch.rand(1, 3, 8, 8)
 """
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from captum.attr import GuidedBackprop, IntegratedGradients, LayerGradCam, Saliency
+from captum.attr import GuidedBackprop, IntegratedGradients, LayerGradCam, LayerGradientXActivation, Saliency
 from torch import Tensor, nn
+from torchcam import methods as torchcam
 
 import pellucid
 from pellucid.capture import passes
@@ -52,6 +53,68 @@ def test_trained_models_get_what_captum_gives(shared_data: Path, name: str, laye
     assert np.allclose(cut, theirs.detach().numpy(), rtol=1e-4, atol=1e-4 * float(raw.detach().abs().max()))
     theirs = IntegratedGradients(module).attribute(x, target=3, n_steps=4, method="gausslegendre")
     assert near(ours[2], theirs)
+
+
+@pytest.mark.parametrize(("name", "layer", "side"), REAL[:3])
+def test_trained_models_get_what_torchcam_and_captum_give_for_the_other_maps(
+    shared_data: Path, name: str, layer: str, side: int
+) -> None:
+    module, x = real(name, shared_data), small(side, 2)
+    for kind, method in ((torchcam.XGradCAM, "xgrad-cam"), (torchcam.LayerCAM, "layer-cam")):
+        with kind(module, layer, input_shape=(3, side, side)) as extractor:
+            [theirs] = extractor(3, module(x), normalized=False)
+        made = list(
+            pellucid.explain_many(module, [x], methods=[f"{method}(site={layer}, sign=both)"], targets=["class:3"])
+        )
+        ours = np.stack([each.values for each in made])
+        # torch-cam cuts, and the largest size before the cut is the scale of rounding.
+        assert np.abs(ours.clip(min=0) - theirs.detach().numpy()).max() <= 1e-4 * np.abs(ours).max()
+    there = module.get_submodule(layer)
+    made = list(pellucid.explain_many(module, [x], methods=[f"hirescam(site={layer})"], targets=["class:3"]))
+    product = LayerGradientXActivation(module, there).attribute(x, target=3).sum(1)
+    assert near(np.stack([each.values for each in made]), product)
+
+
+@pytest.mark.parametrize(("name", "side"), [(name, side) for name, _, side in REAL[:3]])
+def test_on_trained_models_the_exact_maps_add_up_to_the_score(shared_data: Path, name: str, side: int) -> None:
+    module, x = real(name, shared_data), small(side)
+    cam, full = pellucid.explain_many(module, [x], methods=["cam", "fullgrad"], targets=["class:3"])
+    bias = 0.0 if name == "squeezenet1_0" else float(list(module.parameters())[-1][3].detach())
+    assert float(cam.values.mean(dtype=np.float64)) + bias == pytest.approx(cam.score, rel=1e-4)
+    assert abs(full.checks["gap to the score"]) < 1e-4 * abs(full.score)
+    together = full.values.sum(dtype=np.float64) + full.checks["bias without a place"]
+    assert together == pytest.approx(full.score, rel=1e-4)
+    assert full.notes == ()
+
+
+def test_the_trials_on_a_trained_model_equal_passes_with_hooks(shared_data: Path) -> None:
+    module, x = real("resnet20_cifar10", shared_data), small(32)
+    scored, ablated = pellucid.explain_many(
+        module, [x], methods=["score-cam(site=layer3)", "ablation-cam(site=layer3, sign=both)"], targets=["class:3"]
+    )
+    there, kept = module.get_submodule("layer3"), list[Tensor]()
+    handle = there.register_forward_hook(lambda _module, _given, made: kept.append(made.detach()))
+    with torch.no_grad():
+        whole = float(module(x)[0, 3])
+    handle.remove()
+    [maps], seen, without = kept[0], [], []
+    for channel, each in enumerate(maps):
+        mask = torch.nn.functional.interpolate(each[None, None], size=32, mode="bilinear", align_corners=False)
+        mask = (mask - mask.min()) / (mask.max() - mask.min()) if mask.max() > mask.min() else mask * 0
+
+        def cleared(_module: Any, _given: Any, made: Tensor, channel: int = channel) -> Tensor:
+            made = made.clone()
+            made[:, channel] = 0
+            return made
+
+        with torch.no_grad():
+            seen.append(module(x * mask)[0, 3])
+            handle = there.register_forward_hook(cleared)
+            without.append(module(x)[0, 3])
+            handle.remove()
+    assert near(scored.values, (torch.stack(seen).softmax(0)[:, None, None] * maps).sum(0))
+    lost = (whole - torch.stack(without)) / whole
+    assert near(ablated.values, (lost[:, None, None] * maps).sum(0))
 
 
 @pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU")

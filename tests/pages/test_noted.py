@@ -308,10 +308,21 @@ class Detached(Small):
         return super().forward(x.detach())
 
 
+class Gated(Small):
+    """Its answer is multiplied with itself."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made = super().forward(x)
+        return made * made
+
+
 @pytest.mark.parametrize(
     ("module", "method", "reason"),
     [
         (Small, "grad-cam(site=last)", "has shape"),
+        (Small, "layer-cam(site=last)", "has shape"),
+        (Gated, "fullgrad", "is not affine"),
+        (Gated, "cam", "after class layer"),
         (Branching, "grad-cam(site=aside)", "does not depend on site"),
         (Branching, "grad-cam(site=blind)", "site 'blind'"),
         (Detached, "saliency", "site 'input'"),
@@ -336,7 +347,9 @@ def test_every_setting_of_every_method_has_a_translation(method: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["grad-cam(sign=both)", *(f"integrated-gradients(baseline={b})" for b in ("mean", "blur:11", "blur:0.5"))]
+    ["grad-cam(sign=both)", "grad-cam++(exponent=score)", "ablation-cam(divisor=none)", "fullgrad(terms=absolute)"]
+    + [f"hirescam(fusion={fusion})" for fusion in ("mean", "max", "mean:input", "max:input")]
+    + [*(f"integrated-gradients(baseline={b})" for b in ("mean", "blur:11", "blur:0.5"))]
     + [f"integrated-gradients(rule={rule})" for rule in ("middle", "left", "right", "trapezoid")],
 )
 def test_every_other_setting_has_a_translation_too(text: str) -> None:

@@ -49,6 +49,8 @@ def test_every_korean_sentence_is_korean_unless_it_is_a_name() -> None:
     names = {"op.relu", "method.grad-cam", "method.gnn-explainer", "short.value.is", "short.answer.is", "maps.time"}
     names |= {"graph.edge", "graph.edge.directed", "graph.of.contrast", "graph.of.output"}
     names |= {"graph.settings", "figure.empty"}
+    cams = "cam grad-cam++ xgrad-cam hirescam layer-cam eigen-cam eigen-grad-cam score-cam ablation-cam fullgrad"
+    names |= {f"method.{name}" for name in cams.split()}
     foreign = {key for key, text in sentences("ko").items() if not re.search("[가-힣]", text)}
     assert foreign == names
 

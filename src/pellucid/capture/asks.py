@@ -63,13 +63,24 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reads:
-    """Which values, and which slopes of the score, a method reads; by site name or `input`."""
+    """Which values, and which slopes of the score, a method reads; by site name or `input`.
+
+    Attributes:
+        values: Where values are read.
+        slopes: Where slopes are read.
+        bias_gradients: Whether the bias-gradients of all operations are read.
+    """
 
     values: frozenset[str] = frozenset()
     slopes: frozenset[str] = frozenset()
+    bias_gradients: bool = False
 
     def __or__(self, other: "Reads") -> "Reads":
-        return Reads(values=self.values | other.values, slopes=self.slopes | other.slopes)
+        return Reads(
+            values=self.values | other.values,
+            slopes=self.slopes | other.slopes,
+            bias_gradients=self.bias_gradients or other.bias_gradients,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +90,13 @@ class Seen:
     Attributes:
         values: What the site returned, by site name; the prepared batch under `input`.
         slopes: Derivative of each item's score with respect to those values.
+        bias_gradients: By site what its operation adds of its own (`capture/biases.py`), times the slope of the score
+            there, in the shape of its result; only of sites on which the score depends.
     """
 
     values: Mapping[str, Tensor]
     slopes: Mapping[str, Tensor]
+    bias_gradients: Mapping[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def joined(cls, parts: "Sequence[Seen]") -> "Seen":
@@ -90,6 +104,9 @@ class Seen:
         return cls(
             values={name: torch.cat([part.values[name] for part in parts]) for name in parts[0].values},
             slopes={name: torch.cat([part.slopes[name] for part in parts]) for name in parts[0].slopes},
+            bias_gradients={
+                name: torch.cat([part.bias_gradients[name] for part in parts]) for name in parts[0].bias_gradients
+            },
         )
 
 
@@ -110,11 +127,22 @@ class Variants:
         make: Makes variant i: a tensor of the batch's shape.
         boxes: int64 (count, 4): top, left, bottom, right of the window in which each variant of a picture differs from
             it; then only what the window can change is run. None where they differ everywhere.
+        one: Makes variant i of item j alone, without the batch axis; for variants of a site, which run item by item.
     """
 
     count: int
     make: Callable[[int], Tensor]
     boxes: Tensor | None = None
+    one: Callable[[int, int], Tensor] | None = None
+
+    @classmethod
+    def of_items(cls, count: int, items: int, one: Callable[[int, int], Tensor]) -> "Variants":
+        """Variants that are made item by item."""
+        return cls(count=count, make=lambda i: torch.stack([one(i, item) for item in range(items)]), one=one)
+
+    def of_item(self, number: int, item: int) -> Tensor:
+        """A variant of one item, as a batch of one."""
+        return self.make(number)[item : item + 1] if self.one is None else self.one(number, item)[None]
 
 
 Ruling = Callable[["Op"], "BackwardRule | None"]

@@ -237,9 +237,9 @@ class _Questions:
         found: list[Tensor] = []
         done, size = 0, count
         while done < count:
-            first = ask.variants.make(done)[item : item + 1]
+            first = ask.variants.of_item(done, item)
             size = min(size, max(1, SITE_BYTES // max(first.nbytes, 1)))
-            rest = [ask.variants.make(number)[item : item + 1] for number in range(done + 1, min(done + size, count))]
+            rest = [ask.variants.of_item(number, item) for number in range(done + 1, min(done + size, count))]
             values = torch.cat([first, *rest])
             try:
                 seen = replay.places({ask.site: _putting(values)}, copies=len(values), sites=places)

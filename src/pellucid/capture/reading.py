@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pellucid.capture import knowledge
 from pellucid.capture.answers import Answer, read_answer
 from pellucid.capture.asks import Facts, Reads, Ruling, Seen
+from pellucid.capture.biases import BiasReader
 from pellucid.capture.failures import DecidesTogetherError, is_out_of_memory, not_finite, too_large
 from pellucid.capture.keeping import Wants
 from pellucid.capture.passes import Spent, derivative, facts, forward, in_memory, record, recorded
@@ -93,12 +94,15 @@ def _read(
         wanted = None if known is None else reads(known)
         start = None if known is None or wanted is None or ruling is not None else knowledge.start_of(wanted, known)
         with undisturbed(module) as weights, torch.enable_grad():
+            biases = BiasReader() if wanted is not None and wanted.bias_gradients else None
+            if biases is not None and ruling is not None:
+                raise AssertionError("bias-gradients are those of the derivatives as they are")
             recorder = Recorder(
                 module,
                 wants=_wanting(wanted),
                 edges=True,
                 start=start,
-                intercept=None if ruling is None else Interceptor(ruling),
+                intercept=biases if ruling is None else Interceptor(ruling),
                 live=True,
                 before_write=weights.before_write,
             )
@@ -118,11 +122,16 @@ def _read(
             if known is None:
                 known = knowledge.remember(module, batch, recorder, output)
                 wanted = reads(known)
+                if wanted.bias_gradients:
+                    # They are found on the way, so it is gone once more; as for all facts, the first is not counted.
+                    spent.calls -= 1
+                    spent.forwards -= len(batch)
+                    continue
             assert wanted is not None
             if not bool(torch.isfinite(found.logits).all()):
                 seen, _ = record(module, batch, statistics="basic")
                 raise not_finite(module, batch, seen)
-            results = _backward(recorder, found.logits, leaf, known, wanted, resolve, spent)
+            results = _backward(recorder, found.logits, leaf, known, wanted, resolve, spent, biases)
         return Answer(logits=found.logits.detach(), looked_through=found.looked_through), known, results
 
 
@@ -141,6 +150,7 @@ def _backward(
     wanted: Reads,
     resolve: Sequence[Resolve],
     spent: Spent,
+    biases: BiasReader | None,
 ) -> Found:
     items = len(leaf)
     values = {name: leaf.detach() if name == INPUT else recorder.value(name).detach() for name in wanted.values}
@@ -156,10 +166,14 @@ def _backward(
         scores = resolving(logits.detach(), known)
         places = {LOGITS: logits, **{name: recorder.value(name) for name in {s.place for s in scores} - {LOGITS}}}
         total = evaluate(scores, places)
-        slopes = _slopes(total.sum(), leaf, recorder, wanted.slopes, last=number == len(resolve) - 1)
-        if wanted.slopes:
+        adding = frozenset() if biases is None else frozenset(biases.found) | frozenset(biases.untreated)
+        last = number == len(resolve) - 1
+        slopes = _slopes(total.sum(), leaf, recorder, wanted.slopes, last=last, also=adding)
+        if wanted.slopes or adding:
             spent.backwards += items
-        results.append((scores, total.detach(), Seen(values=values, slopes=slopes)))
+        own = {} if biases is None else biases.gradients(slopes)
+        kept = {name: slopes[name] for name in wanted.slopes}
+        results.append((scores, total.detach(), Seen(values=values, slopes=kept, bias_gradients=own)))
     return results
 
 
@@ -197,11 +211,20 @@ def already(scores: Sequence[Score]) -> Resolve:
     return lambda _logits, _known: scores
 
 
-def _slopes(total: Tensor, leaf: Tensor, recorder: Recorder, names: frozenset[str], *, last: bool) -> dict[str, Tensor]:
-    if not names:
-        return {}
-    ordered = sorted(names)
+def _slopes(
+    total: Tensor,
+    leaf: Tensor,
+    recorder: Recorder,
+    names: frozenset[str],
+    *,
+    last: bool,
+    also: frozenset[str] = frozenset(),
+) -> dict[str, Tensor]:
+    """The slopes at some sites, and at others where the score depends on them."""
     edges = {call.name: call.edge for call in recorder.calls}
+    ordered = sorted(names | {name for name in also if edges.get(name) is not None})
+    if not ordered:
+        return {}
     missing = [name for name in ordered if name != INPUT and edges[name] is None]
     if missing:
         raise MethodError(
@@ -214,6 +237,8 @@ def _slopes(total: Tensor, leaf: Tensor, recorder: Recorder, names: frozenset[st
         found = derivative(total, inputs, retain_graph=not last)
     slopes = {}
     for name, slope in zip(ordered, found, strict=True):
+        if slope is None and name not in names:
+            continue
         if slope is None:
             raise MethodError(
                 f"the score does not depend on site {name!r}; choose a site on the way from the picture to the answer."

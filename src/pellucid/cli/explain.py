@@ -17,7 +17,7 @@ from pellucid.cli.loading import ModelName, ModelOptions, Preparation, files_of,
 from pellucid.cli.places import distinct, for_each, for_methods
 from pellucid.cli.talking import Talk
 from pellucid.cli.wording import told
-from pellucid.errors import PellucidError, SettingError
+from pellucid.errors import InputError, PellucidError, SettingError
 
 if TYPE_CHECKING:
     from pellucid.inputs.image import Image
@@ -154,6 +154,9 @@ def explain(
     if reading.said:
         option = reading.said[0]
         raise SettingError(option, given="for a picture", expected="a model that takes graphs", hint="leave it out")
+    for name in pictures:
+        if name == "karate" or name.startswith("smiles:"):
+            raise InputError(f"{known.name} takes pictures, and {name!r} is a graph; give a picture or a graph model.")
 
     results: list[dict[str, Any]] = []
     failed = 0

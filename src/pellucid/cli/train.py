@@ -52,7 +52,7 @@ def train(
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Where RECIPE.safetensors and its model card RECIPE.json go.")
     ] = Path("."),
-    seed: Annotated[int, typer.Option(metavar="N", help="For every random draw.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="For every random draw.")] = 0,
     talk: Talk,
 ) -> int:
     """Train a small model from nothing, write its weights and its model card, and say how accurate it is.

@@ -15,7 +15,7 @@ from pellucid.figures.colour import NOT_FINITE, PAPER, Kind, Scale, palette, seq
 from pellucid.figures.grid import kept
 from pellucid.figures.legend import described, end_labels, strip
 from pellucid.figures.lettering import line_height, shorten, text_width, write
-from pellucid.figures.mesh_view import Angles, normals_of, view
+from pellucid.figures.mesh_view import Angles, normals_of, seen_faces, view
 from pellucid.figures.numbers import number
 from pellucid.figures.paint import scale_of
 
@@ -25,6 +25,11 @@ VIEWS: tuple[Angles, ...] = ((35.0, 20.0), (155.0, 20.0), (275.0, 20.0))
 NEUTRAL = (0xB4, 0xBB, 0xC2)
 """The grey of a surface without values."""
 
+_ROOM = 1.4
+"""How far a close-up reaches, in distances from the middle of what it is about to its farthest vertex."""
+_SIDES: tuple[Angles, ...] = tuple(
+    (float(around), float(up)) for up in (15, -15, 45, -45, 75, -75) for around in range(0, 360, 45)
+)
 _GAP, _MARGIN, _TITLE, _SMALL = 16, 16, 17, 12
 
 
@@ -119,6 +124,7 @@ def draw_mesh(
     high: float | None = None,
     unit: str = "",
     angles: Sequence[Angles] = VIEWS,
+    around: np.ndarray | Sequence[int] | None = None,
     up: Literal["y", "z"] = "y",
     size: int = 320,
     title: str = "",
@@ -139,6 +145,8 @@ def draw_mesh(
         high: The high end.
         unit: What a value is.
         angles: From where it is seen: degrees around the upright axis, and degrees above the horizon.
+        around: Vertices: only the surface around them is drawn, large, and from where most is seen of the faces at the
+            first of them; `angles` do not count then.
         up: Which axis points up.
         size: Pixels of one view, both ways.
         title: A line above (ASCII; other letters become question marks).
@@ -160,8 +168,15 @@ def draw_mesh(
     if up == "z":
         # The same frame for both: x to the right, y up, z towards the viewer.
         points = points[:, [0, 2, 1]] * (1, 1, -1)
-    middle = (points.max(axis=0) + points.min(axis=0)) / 2
-    reach = float(np.sqrt(np.square(points - middle).sum(axis=1).max())) or 1.0
+    if around is not None:
+        near, angles = _near(points, corners, np.asarray(around))
+        corners = corners[near]
+        colours = colours[near] if on_faces else colours
+        drawn = points[np.unique(corners)]
+    else:
+        drawn = points
+    middle = (drawn.max(axis=0) + drawn.min(axis=0)) / 2
+    reach = float(np.sqrt(np.square(drawn - middle).sum(axis=1).max())) or 1.0
     points = (points - middle) / reach
     normals = normals_of(points, corners)
     views = tuple(
@@ -171,6 +186,18 @@ def draw_mesh(
         views=views, angles=tuple((float(a), float(b)) for a, b in angles), scale=scale, unit=unit, groups=shown,
         title=title,
     )  # fmt: skip
+
+
+def _near(points: np.ndarray, corners: np.ndarray, around: np.ndarray) -> tuple[np.ndarray, tuple[Angles, ...]]:
+    """The faces around some vertices, and angles from which these are seen."""
+    place = points[around].mean(axis=0)
+    wide = float(np.sqrt(np.square(points[around] - place).sum(axis=1).max()))
+    side = np.sqrt(np.square(points[corners] - points[corners[:, [1, 2, 0]]]).sum(axis=2)).mean()
+    near = (np.square(points[corners] - place).sum(axis=2) <= (_ROOM * max(wide, float(side))) ** 2).any(axis=1)
+    mine = np.isin(corners[near], around[:1]).any(axis=1)
+    points = (points - place) / float(np.sqrt(np.square(points[corners[near]] - place).sum(axis=2).max()))
+    best = max(_SIDES, key=lambda angle: np.isin(seen_faces(points, corners[near], angle), np.flatnonzero(mine)).sum())
+    return near, tuple((best[0] + turn, best[1]) for turn in (0.0, -30.0, 30.0))
 
 
 def _colours(values: np.ndarray, scale: Scale) -> np.ndarray:

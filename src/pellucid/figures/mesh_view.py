@@ -40,10 +40,7 @@ def view(
     """
     turn = _turn(angle)
     fine = size * _SAMPLES
-    seen = points @ turn.T
-    # Every view has one scale: nothing that is turned may leave the picture.
-    flat = np.stack([fine / 2 + seen[:, 0] * fine * 0.48, fine / 2 - seen[:, 1] * fine * 0.48, -seen[:, 2]], axis=1)
-    found = rasterise(flat[corners], height=fine, width=fine)
+    found = rasterise(_flat(points @ turn.T, fine)[corners], height=fine, width=fine)
     toward = _unit(np.einsum("pk,pkd->pd", found.shares, (normals @ turn.T)[found.faces]))
     # A face has two sides: the one that is seen is lit, however its corners are ordered.
     toward *= np.where(toward[:, 2:] < 0, -1.0, 1.0)
@@ -59,6 +56,16 @@ def view(
     mean: np.ndarray = canvas.reshape(size, _SAMPLES, size, _SAMPLES, 3).mean(axis=(1, 3))
     pixels: np.ndarray = np.rint(mean).astype(np.uint8)
     return pixels
+
+
+def seen_faces(points: np.ndarray, corners: np.ndarray, angle: Angles, *, size: int = 64) -> np.ndarray:
+    """The face that is seen at each pixel of one view, as far as there is any."""
+    return rasterise(_flat(points @ _turn(angle).T, size)[corners], height=size, width=size).faces
+
+
+def _flat(seen: np.ndarray, size: int) -> np.ndarray:
+    # Every view has one scale: nothing that is turned may leave the picture.
+    return np.stack([size / 2 + seen[:, 0] * size * 0.48, size / 2 - seen[:, 1] * size * 0.48, -seen[:, 2]], axis=1)
 
 
 def _rim(covered: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ _BOND, _SHORTEST = 44.0, 16.0
 _DISC, _SMALL_DISC, _BAND = 0.4, 0.29, 0.34
 """Radius of a disc, of one that leaves bands of bonds to be seen, and width of a band, as shares of a bond."""
 _EMPTY = "#8a929b"
+_NUMBER = "#5c6570"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -50,6 +51,7 @@ def draw_molecule(
     bond_values: np.ndarray | Sequence[float] | None = None,
     highlighted: Sequence[int] = (),
     carbons: Carbons = "skeletal",
+    numbered: bool = False,
     kind: Kind | None = None,
     low: float | None = None,
     high: float | None = None,
@@ -80,6 +82,7 @@ def draw_molecule(
         bond_values: One for each bond.
         highlighted: Atoms that get a ring and a letter.
         carbons: Which carbon atoms have letters: "skeletal" (only those that need one), "terminal" or "all".
+        numbered: Whether each atom has its number beside it, so that a text can name it.
         kind: "signed" or "sequential"; decided by the values unless given.
         low: The low end of the atoms' scale, where several drawings share it.
         high: The high end.
@@ -135,6 +138,8 @@ def draw_molecule(
     clear = np.array([0.0 if each is None else each.clear(size) for each in letters])
     parts.append(_drawn_bonds(bond_lines(places, ends, types, clear=clear, gap=0.13 * bond), line, rimmed=coloured))
     parts += _drawn_letters(letters, places, discs, size=size, disc=disc, coloured=coloured)
+    if numbered:
+        parts += _numbers(places, near, away=max(disc, 0.45 * size) + 8, top=top, bottom=bottom, width=width)
     scales = [ScaleKey(scale=scale, what=wording.atoms if bond_scale else "", unit=unit)] if scale else []
     scales += [ScaleKey(scale=bond_scale, what=wording.bonds, unit=bond_unit)] if bond_scale else []
     drawn, taken = key(
@@ -180,6 +185,24 @@ def _discs(
             stroke_dasharray=None if colour else "2.5 2.5",
         )  # fmt: skip
         parts.append(f"<g>{inside}</g>")
+    return parts
+
+
+def _numbers(
+    places: np.ndarray, near: Sequence[Sequence[int]], *, away: float, top: float, bottom: float, width: float
+) -> list[str]:
+    """The number of each atom, where most room is between its bonds."""
+    parts = []
+    for atom, (x, y) in enumerate(places.tolist()):
+        turns = sorted(float(np.arctan2(*(places[other] - places[atom])[::-1])) for other in near[atom])
+        ends = [*turns[1:], turns[0] + 2 * np.pi] if turns else []
+        gap, before = max(
+            ((end - begin, begin) for begin, end in zip(turns, ends, strict=True)), default=(np.pi, -np.pi)
+        )
+        turn = before + gap / 2
+        u = float(np.clip(x + away * np.cos(turn), 8, width - 8))
+        v = float(np.clip(y + away * np.sin(turn), top + 8, bottom - 2))
+        parts.append(text(str(atom), x=u, y=v + 4, size=11, fill=_NUMBER, anchor="middle"))
     return parts
 
 

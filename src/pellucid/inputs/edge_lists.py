@@ -96,7 +96,7 @@ def read_edge_list(
     both = [cell for pair in zip(starts, ends, strict=True) for cell in pair]
     if directed is None:
         directed = False
-        notes.append("edges are read as undirected; directed=True keeps the directions of the rows")
+        notes.append("edges are read as undirected; directed=True, or --directed, keeps the directions of the rows")
     if nodes is not None:
         described = _described(nodes)
         ids = described.pop("ids")

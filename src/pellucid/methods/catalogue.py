@@ -4,7 +4,7 @@ import ast
 import dataclasses
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from pellucid.capture.asks import Combine, Method, Probe, Rules
 from pellucid.errors import MethodError, SettingError, did_you_mean
@@ -14,7 +14,7 @@ METHODS: Registry[Any] = Registry("method", package="pellucid.methods")
 GRAPH_METHODS: Registry[Any] = Registry("method for graphs", package="pellucid.methods")
 register, register_graph = METHODS.register, GRAPH_METHODS.register
 
-_CALL = re.compile(r"\s*([\w-]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
+_CALL = re.compile(r"\s*([\w+-]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 # Words that need no quotes: nothing in them ends a setting or could be taken for a quote.
 _BARE = re.compile(r"[\w.:/#@*?+-]+")
 
@@ -129,7 +129,7 @@ def _pieces(text: str, *, within: str) -> Iterator[str]:
 
 
 def _value(text: str, kind: Any) -> Any:
-    if kind is str and text[0] not in "'\"":
+    if (kind is str and text[0] not in "'\"") or text in get_args(kind):
         return text
     try:
         value = ast.literal_eval(text)

@@ -110,7 +110,9 @@ def _one(
     remarks: Sequence[str],
 ) -> Explanation:
     made = tuple(_part(piece, item, facts, sides=tuple(batch.tensor.shape[2:])) for piece in parts.pieces)
-    notes = [*parts.notes.get(item, ()), *_remarks(made[0].values), *remarks]
+    notes = [*parts.notes.get(item, ()), *_remarks(made[0].values)]
+    notes += [f"{part.name}: {said}" for part in made[1:] for said in _remarks(part.values)]
+    notes += remarks
     if answer.looked_through is not None and target.classes:
         through = answer.looked_through.replace("_", "-")
         notes.append(f"the model ends in {through}; its input, the logits, was explained")

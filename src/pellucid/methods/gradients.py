@@ -72,7 +72,7 @@ class IntegratedGradients:
             raise SettingError("rule", given=self.rule, expected=f"one of {', '.join(get_args(Quadrature))}")
         if self.rule == "trapezoid" and self.steps < 2:
             raise SettingError("steps", given=self.steps, expected="2 or more for the trapezoid rule")
-        _blur_of(self.baseline)
+        check_baseline(self.baseline)
 
     def passes(self, facts: Facts) -> Passes:
         """One forward and backward per point and item, and one forward for the check."""
@@ -144,6 +144,11 @@ def baseline_of(x: Float[Tensor, "batch *dims"], name: str) -> Float[Tensor, "ba
         )
         raise SettingError("baseline", given=name, expected=expected)
     return _blurred(x, sigma)
+
+
+def check_baseline(name: object) -> None:
+    """Refuse what `baseline_of` does not know."""
+    _blur_of(name)
 
 
 def _blur_of(name: object) -> float:

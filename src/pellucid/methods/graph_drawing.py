@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pellucid.figures.molecule import MoleculeFigure
     from pellucid.methods.explanation import Explanation
 
+NUMBERED = 60
+"""Most atoms that have their numbers beside them."""
 MOST = 120
 """Most nodes of a drawing; of a larger neighbourhood the nearest are drawn, and it is said how many are not."""
 
@@ -99,7 +101,8 @@ def draw_subject(
 ) -> "GraphFigure | MoleculeFigure | MeshFigure":
     """Draw a graph, or the part of it that a target can see, with values or without.
 
-    On a mesh, values of nodes are drawn on the whole surface: outside of what the target can see they are 0.
+    On a mesh, values of nodes are drawn on the surface: outside of what the target can see they are 0. Where a target
+    sees only a part of it, that part is drawn large, with what is around it.
 
     Args:
         subject: The graph, or the part of it.
@@ -128,6 +131,7 @@ def draw_subject(
             atom_values=nodes,
             bond_values=edges,
             highlighted=marked,
+            numbered=graph.num_nodes <= NUMBERED,
             unit=unit,
             bond_unit=edge_unit,
             title=title,
@@ -141,7 +145,11 @@ def draw_subject(
         if nodes is not None:
             everywhere = np.zeros(subject.source.num_nodes, dtype=np.float64)
             everywhere[subject.nodes if subject.source.digest == subject.digest else slice(None)] = nodes
-        return draw_mesh(body.vertices, body.faces, values=everywhere, unit=unit, title=title)
+        seen = None
+        if target and not whole:
+            there = np.array([*target, *subject.nodes.tolist()])
+            seen = there if body.nodes == "vertices" else body.faces[there].ravel()
+        return draw_mesh(body.vertices, body.faces, values=everywhere, unit=unit, around=seen, title=title)
     return _on_nodes_and_edges(
         graph, subject, nodes, edges, marked, unit=unit, edge_unit=edge_unit, title=title, width=width, wording=wording
     )
