@@ -323,6 +323,9 @@ class Gated(Small):
         (Small, "layer-cam(site=last)", "has shape"),
         (Gated, "fullgrad", "is not affine"),
         (Gated, "cam", "after class layer"),
+        (Small, "kernel-shap(samples=20, segments=grid:4)", "apart by 20 samples"),
+        (Small, "lime(samples=10, segments=grid:4)", "by 10 samples"),
+        (Small, "lime(segments=grid:3, width=0.001, ridge=0)", "by these samples"),
         (Branching, "grad-cam(site=aside)", "does not depend on site"),
         (Branching, "grad-cam(site=blind)", "site 'blind'"),
         (Detached, "saliency", "site 'input'"),
@@ -348,6 +351,7 @@ def test_every_setting_of_every_method_has_a_translation(method: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["grad-cam(sign=both)", "grad-cam++(exponent=score)", "ablation-cam(divisor=none)", "fullgrad(terms=absolute)"]
+    + ["lime(segments=slic:50)"]
     + [f"hirescam(fusion={fusion})" for fusion in ("mean", "max", "mean:input", "max:input")]
     + [*(f"integrated-gradients(baseline={b})" for b in ("mean", "blur:11", "blur:0.5"))]
     + [f"integrated-gradients(rule={rule})" for rule in ("middle", "left", "right", "trapezoid")],

@@ -85,6 +85,8 @@ class ExtremalPerturbation:
         scores = yield Ask(variants=Variants(count=2, make=lambda number: cover if number else shown()), want="score")
         mask = tall @ cells @ wide.T
         flat = "no slope of the score with respect to the mask was found, so no mask is better than another; all is 0"
+        odd = "the score under the mask or of the baseline is not finite, so the mask means nothing"
+        finite_scores = scores.isfinite().all(0).tolist()
         values = torch.where(moved[:, None, None], mask, torch.zeros_like(mask)).to(x.dtype)
         sharp = ((mask < 0.1) | (mask > 0.9)).double().mean((1, 2))
         return Parts(
@@ -95,7 +97,10 @@ class ExtremalPerturbation:
                 "area": values.double().mean((1, 2)),
                 "sharpness": sharp,
             },
-            notes={i: (flat,) for i, found in enumerate(moved.tolist()) if not found},
+            notes={
+                item: tuple(note for note, said in ((flat, not climbed), (odd, not finite)) if said)
+                for item, (climbed, finite) in enumerate(zip(moved.tolist(), finite_scores, strict=True))
+            },
         )
 
 
