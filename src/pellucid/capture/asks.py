@@ -192,16 +192,18 @@ class Piece:
     Attributes:
         place: `input` or the site at which the values lie.
         axes: Names of the axes of one item's values, e.g. ("channels", "height", "width").
-        values: (batch, *axes); or one tensor (*axes) per item, where their sizes differ.
+        values: (batch, *axes).
         name: What it is; None for "pixels" at the input and "map" at a site.
         standard_error: Of each value, where it was sampled.
+        lengths: How many entries along the first axis each item has, where they differ; what follows them is filling.
     """
 
     place: str
     axes: tuple[str, ...]
-    values: Tensor | tuple[Tensor, ...]
+    values: Tensor
     name: str | None = None
-    standard_error: Tensor | tuple[Tensor, ...] | None = None
+    standard_error: Tensor | None = None
+    lengths: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -148,30 +148,35 @@ def segments_of(x: Float[Tensor, "batch channels height width"], text: str) -> S
     return Segments(labels=labels, counts=(number * number,) * len(x))
 
 
-def pieces_of(
-    game: Game, values: Sequence[Tensor], errors: Sequence[Tensor] | None = None, *, parts: tuple[Piece, ...] = ()
-) -> tuple[Piece, ...]:
+def pieces_of(game: Game, values: Sequence[Tensor], errors: Sequence[Tensor] | None = None) -> tuple[Piece, ...]:
     """What a method over segments returns: values on the pixels, per segment, and the map of the segments.
 
     Args:
         game: The pictures and how they are cut.
         values: One tensor (segments,) per picture.
         errors: Their standard errors, where they were sampled.
-        parts: Further pieces, to stand before the map.
     """
-    like = game.x.dtype
-    values = tuple(each.to(like) for each in values)
-    errors = None if errors is None else tuple(each.to(like) for each in errors)
+    like, cut = game.x.dtype, game.segments
+
+    def filled(each: Sequence[Tensor]) -> Tensor:
+        return torch.nn.utils.rnn.pad_sequence([one.to(like) for one in each], batch_first=True)
+
     return (
         Piece(
             place=INPUT,
             axes=PLANE,
-            values=game.segments.spread(values),
-            standard_error=None if errors is None else game.segments.spread(errors),
+            values=cut.spread(values).to(like),
+            standard_error=None if errors is None else cut.spread(errors).to(like),
         ),
-        Piece(place=INPUT, axes=("segments",), values=values, name="segments", standard_error=errors),
-        *parts,
-        Piece(place=INPUT, axes=PLANE, values=game.segments.labels.to(like), name="segment map"),
+        Piece(
+            place=INPUT,
+            axes=("segments",),
+            values=filled(values),
+            name="segments",
+            standard_error=None if errors is None else filled(errors),
+            lengths=cut.counts,
+        ),
+        Piece(place=INPUT, axes=PLANE, values=cut.labels.to(like), name="segment map"),
     )
 
 
