@@ -38,7 +38,7 @@ def network(name: str) -> nn.Module:
     with torch.no_grad():
         for seed in range(2 if norms else 0):
             module.train()(picture(8, seed=seed + 1))
-    return module.eval().requires_grad_(False)
+    return module.eval()
 
 
 def picture(count: int = 1, *, seed: int = 0) -> Tensor:
@@ -71,7 +71,7 @@ def occlusion(name: str) -> Callable[[], Any]:
         from captum.attr import Occlusion
 
         module, x = network(name), picture()
-        target = int(module(x).argmax())
+        target = target_of(module, x)
         peer = Occlusion(module)
 
         def theirs(at_once: int = 0) -> np.ndarray:
@@ -99,6 +99,98 @@ def occlusion(name: str) -> Callable[[], Any]:
     return prepare
 
 
+def target_of(module: nn.Module, x: Tensor) -> int:
+    """The class that a row is about."""
+    with torch.no_grad():
+        return int(module(x)[0].argmax())
+
+
+def trial_cam(name: str, layer: str, method: str) -> Callable[[], Any]:
+    """Ablation-CAM or Score-CAM; compared as maps from 0 to 1, which is all the peer gives."""
+
+    def prepare() -> tuple[Callable[[], Any], Callable[[], Any], Callable[[Any, Any], str]]:
+        torchvision_beside_any_torch()
+        from pytorch_grad_cam import AblationCAM, ScoreCAM
+        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+        module, x = network(name), picture()
+        target = target_of(module, x)
+        kind = AblationCAM if method == "ablation-cam" else ScoreCAM
+        peer = kind(model=module, target_layers=[module.get_submodule(layer)])
+        peer.batch_size = 32
+
+        def theirs() -> np.ndarray:
+            return peer(input_tensor=x, targets=[ClassifierOutputTarget(target)])[0]  # type: ignore[no-any-return]
+
+        def ours() -> np.ndarray:
+            return pellucid.explain(module, x, method=f"{method}(site={layer})", target=f"class:{target}").values
+
+        def agreement(mine: np.ndarray, other: np.ndarray) -> str:
+            # The peer has enlarged its map to the picture, as OpenCV does, and brought it to 0 … 1.
+            large = F.interpolate(torch.from_numpy(mine)[None, None], size=(SIDE, SIDE), mode="bilinear")[0, 0].numpy()
+            drawn = (large - large.min()) / (np.ptp(large) or 1.0)
+            return f"largest difference of maps from 0 to 1: {float(np.abs(drawn - other).max()):.1e}"
+
+        return ours, theirs, agreement
+
+    return prepare
+
+
+CAMS = ("grad-cam", "grad-cam++", "xgrad-cam", "hirescam", "layer-cam", "eigen-grad-cam")
+
+
+def many_cams(methods: tuple[str, ...]) -> Callable[[], Any]:
+    """Methods × the four stages of resnet18 × 32 pictures."""
+
+    def prepare() -> tuple[Callable[[], Any], Callable[[], Any], Callable[[Any, Any], str]]:
+        torchvision_beside_any_torch()
+        import pytorch_grad_cam as peers
+        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+        module, x = network("resnet18"), picture(32)
+        stages = [f"layer{number}" for number in (1, 2, 3, 4)]
+        names = {
+            "grad-cam": "GradCAM",
+            "grad-cam++": "GradCAMPlusPlus",
+            "xgrad-cam": "XGradCAM",
+            "hirescam": "HiResCAM",
+            "layer-cam": "LayerCAM",
+            "eigen-grad-cam": "EigenGradCAM",
+        }
+
+        def theirs() -> list[np.ndarray]:
+            found = []
+            for method in methods:
+                for stage in stages:
+                    with getattr(peers, names[method])(
+                        model=module, target_layers=[module.get_submodule(stage)]
+                    ) as cam:
+                        found += [
+                            cam(input_tensor=x[i : i + 1], targets=[ClassifierOutputTarget(3)]) for i in range(32)
+                        ]
+            return found
+
+        def ours() -> list[pellucid.Explanation]:
+            texts = [f"{method}(site={'+'.join(stages)})" for method in methods]
+            return list(pellucid.explain_many(module, [x], methods=texts, targets=["class:3"], batch_size=32))
+
+        def agreement(mine: list[pellucid.Explanation], other: list[np.ndarray]) -> str:
+            worst = 0.0
+            for picture_number in range(2):
+                explanation = mine[picture_number * len(methods)]
+                for number, part in enumerate(explanation.parts):
+                    large = F.interpolate(
+                        torch.from_numpy(part.values)[None, None], size=(SIDE, SIDE), mode="bilinear"
+                    )[0, 0].numpy()
+                    drawn = (large - large.min()) / (np.ptp(large) or 1.0)
+                    worst = max(worst, float(np.abs(drawn - other[number * 32 + picture_number][0]).max()))
+            return f"grad-cam of two pictures, maps from 0 to 1: largest difference {worst:.1e}"
+
+        return ours, theirs, agreement
+
+    return prepare
+
+
 def fastest(counts: tuple[int, ...], run: Callable[[int], Any]) -> int:
     """The batch size with the least time for an item."""
     times = {}
@@ -114,6 +206,27 @@ def fastest(counts: tuple[int, ...], run: Callable[[int], Any]) -> int:
 RACES = {
     "occlusion-vgg16_bn": Race(goal=10, peer="captum Occlusion", needs="captum", prepare=occlusion("vgg16_bn")),
     "occlusion-resnet18": Race(goal=5, peer="captum Occlusion", needs="captum", prepare=occlusion("resnet18")),
+    "ablation-cam-resnet18": Race(
+        goal=340,
+        peer="pytorch-grad-cam",
+        needs="pytorch_grad_cam",
+        prepare=trial_cam("resnet18", "layer4", "ablation-cam"),
+    ),
+    "ablation-cam-vgg16_bn": Race(
+        goal=200,
+        peer="pytorch-grad-cam",
+        needs="pytorch_grad_cam",
+        prepare=trial_cam("vgg16_bn", "features.42", "ablation-cam"),
+    ),
+    "score-cam-resnet18": Race(
+        goal=3, peer="pytorch-grad-cam", needs="pytorch_grad_cam", prepare=trial_cam("resnet18", "layer4", "score-cam")
+    ),
+    "six-cams-four-sites": Race(
+        goal=60, peer="pytorch-grad-cam one by one", needs="pytorch_grad_cam", prepare=many_cams(CAMS)
+    ),
+    "grad-cam-four-sites": Race(
+        goal=12, peer="pytorch-grad-cam one by one", needs="pytorch_grad_cam", prepare=many_cams(("grad-cam",))
+    ),
 }
 
 

@@ -8,10 +8,24 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.capture import knowledge, passes, reading
-from pellucid.capture.asks import Ask, Facts, Given, Op, Parts, Passes, Piece, Probing, Reads, Seen, Variants
+from pellucid.capture.asks import (
+    Ask,
+    Barred,
+    Facts,
+    Given,
+    Op,
+    PairRule,
+    Parts,
+    Passes,
+    Piece,
+    Probing,
+    Reads,
+    Seen,
+    Variants,
+)
 from pellucid.capture.probing import run_probe
 from pellucid.capture.scores import Score
-from pellucid.errors import CapacityError, ModelError
+from pellucid.errors import CapacityError, MethodError, ModelError
 
 
 class Net(nn.Module):
@@ -438,6 +452,144 @@ def test_another_backward_rule_reaches_every_call_of_an_operation_however_it_is_
         assert torch.equal(answer.logits, plain)
         assert torch.allclose(found[0][2].slopes["input"], 8 * expected, rtol=1e-5)
     assert torch.equal(read(module, batch, "input")[0].slopes["input"], expected)
+
+
+def slope_with(module: nn.Module, batch: Tensor, ruling: Any) -> Tensor:
+    wanted = Reads(slopes=frozenset({"input"}))
+    _, _, found = reading.read(
+        module, batch, reads=lambda _: wanted, resolve=[best], spent=passes.Spent(), ruling=ruling
+    )
+    return found[0][2].slopes["input"]
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_a_rule_may_use_the_operations_own_derivative(inplace: bool) -> None:
+    module, batch = Relus(inplace), torch.randn(2, 3, 4, 4)
+
+    def own_twice(slope: Tensor, before: Tensor, after: Tensor, own: Callable[[Tensor], Tensor]) -> Tensor:
+        assert torch.equal(own(slope), slope * (before > 0))
+        return 2 * own(slope)
+
+    expected = read(module, batch, "input")[0].slopes["input"]
+    made = slope_with(module, batch, lambda op: PairRule(rule=own_twice) if op.name == "relu" else None)
+    assert torch.allclose(made, 8 * expected, rtol=1e-5)
+
+
+class Products(nn.Module):
+    """Multiplies by a weight, by itself, by a mask and by a mask made a number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.scale, self.fc = nn.Conv2d(3, 4, 1), nn.Parameter(torch.ones(4, 1, 1)), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x) * self.scale
+        x = self.scale * x
+        x = torch.mul(x, x)
+        x = x * (x > 0)
+        x = x * (x > 0).float()
+        return self.fc(torch.add(1, x).mean((2, 3)))
+
+
+def test_a_rule_is_told_which_arguments_depend_on_the_picture_and_the_settings() -> None:
+    module, seen = Products(), list[Op]()
+
+    def watching(op: Op) -> None:
+        seen.append(op)
+
+    slope_with(module, torch.randn(2, 3, 4, 4), watching)
+    products = [(op.first, op.others) for op in seen if op.name == "mul"]
+    assert products[-5:] == [(True, 0), (False, 1), (True, 1), (True, 1), (True, 1)]
+    assert next(op for op in reversed(seen) if op.name == "mean").settings["dim"] == (2, 3)
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_where_a_gradient_comes_by_a_barred_operation_it_is_refused_and_elsewhere_not(inplace: bool) -> None:
+    class Aside(Relus):
+        def forward(self, x: Tensor) -> Tensor:
+            torch.sigmoid(x).exp_()  # nothing is done with it
+            return super().forward(x)
+
+    module, batch = Aside(inplace), torch.randn(2, 3, 4, 4)
+    expected = read(module, batch, "input")[0].slopes["input"]
+    aside = slope_with(module, batch, lambda op: Barred(why="no") if op.name in ("sigmoid", "exp") else None)
+    assert torch.equal(aside, expected)
+    with pytest.raises(MethodError, match=r"^no way through relu$"):
+        slope_with(module, batch, lambda op: Barred(why=f"no way through {op.name}") if op.name == "relu" else None)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 32])
+@pytest.mark.parametrize("place", ["logits", "deep"])
+def test_a_rule_sees_each_variant_beside_its_partner_and_only_variants_have_slopes(size: int, place: str) -> None:
+    net, batch, spent = Net(), torch.randn(3, 3, 5, 5), passes.Spent()
+    variants = Variants(count=2, make=lambda i: batch * (i + 1))
+    partners = Variants(count=2, make=lambda i: batch * (i + 1) + 1)
+    seen: list[bool] = []
+
+    def rule(slope: Tensor, before: Tensor, after: Tensor) -> Tensor:
+        mine, others = slope.chunk(2)
+        seen.append(bool(others.any()))
+        one, other = before.chunk(2)
+        return torch.cat([mine * (one - other), torch.zeros_like(others)])
+
+    probe = Asks(
+        Ask(
+            variants=variants,
+            partners=partners,
+            want="read",
+            reads=Reads(values=frozenset({"conv"}), slopes=frozenset({"input"})),
+            ruling=lambda op: rule if op.name == "relu" and op.site == "relu" else None,
+        )
+    )
+    ask(net, batch, probe, [Score(place=place, weights={1: 1.0})] * 3, spent, size=size)
+    [found] = probe.answers
+    assert not any(seen)
+    assert seen
+    assert (spent.forwards, spent.backwards) == (12, 12)
+    for number in range(2):
+        x, beside = variants.make(number), partners.make(number)
+        conv = net.conv(x).detach()
+        assert torch.allclose(found.values["conv"][number], conv, atol=1e-6)
+        one = conv.relu().requires_grad_()
+        deep = net.deep(one)
+        score = net.fc((deep + one).relu().mean((2, 3)))[:, 1] if place == "logits" else deep[:, 1].mean((1, 2))
+        [slope] = torch.autograd.grad(score.sum(), one)
+        slope = slope * (conv - net.conv(beside).detach())
+        expected = torch.nn.functional.conv_transpose2d(slope, net.conv.weight.detach(), padding=net.conv.padding)
+        assert torch.allclose(found.slopes["input"][number], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_pairs_stay_together_when_memory_runs_out() -> None:
+    net, batch = Net(), torch.randn(3, 3, 5, 5)
+    question = Ask(
+        variants=Variants(count=2, make=lambda i: batch * (i + 1)),
+        partners=Variants(count=2, make=lambda i: batch * (i + 1) + 1),
+        want="read",
+        reads=Reads(slopes=frozenset({"input"})),
+        ruling=lambda op: (lambda slope, before, after: slope * before.flip(0)) if op.name == "relu" else None,
+    )
+    scores = [Score(place="logits", weights={1: 1.0})] * 3
+    net.most = 1
+    with pytest.raises(CapacityError, match="one picture"):
+        ask(net, batch, Asks(question), scores)
+    net.most, net.calls = 5, []
+    ask(net, batch, probe := Asks(question), scores)
+    assert set(net.calls[1:]) <= {4, 2, 6, 3}
+    assert all(calls % 2 == 0 for calls in net.calls)
+    assert probe.answers[0].slopes["input"].shape == (2, 3, 3, 5, 5)
+
+
+def test_variants_of_a_score_about_a_unit_can_be_read() -> None:
+    net, batch = Net(), torch.randn(2, 3, 5, 5)
+    question = Ask(
+        variants=Variants(count=2, make=lambda i: batch * (i + 1)),
+        want="read",
+        reads=Reads(slopes=frozenset({"input"})),
+    )
+    ask(net, batch, probe := Asks(question), [Score(place="conv", weights={1: 2.0})] * 2)
+    x = batch.clone().requires_grad_()
+    [slope] = torch.autograd.grad(2 * net.conv(x)[:, 1].mean((1, 2)).sum(), x)
+    assert torch.allclose(probe.answers[0].slopes["input"][0], slope, rtol=1e-5, atol=1e-8)
 
 
 def test_a_model_that_overwrites_what_its_own_derivative_needs_is_refused_in_one_line() -> None:

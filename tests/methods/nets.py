@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pellucid.capture.asks import Facts, Given, Seen
 from pellucid.inputs.image import Image
 from pellucid.inputs.reading import read
 from pellucid.models.model import Model
@@ -189,6 +190,14 @@ def model(module: nn.Module, *, class_names: tuple[str, ...] | None = None, **pr
     said: dict[str, Any] = {"resize": None, "crop": None, "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
     preprocessing = Preprocessing(source="test", **{**said, **preparing})
     return Model(module=module, name="net", preprocessing=preprocessing, class_names=class_names, source="test")
+
+
+def given_of(x: Tensor, *, preparing: Preprocessing | None = None, seed: int = 0) -> Given:
+    """What a probe begins with, as far as baselines look at it."""
+    facts = Facts(sites=(), aliases={}, class_site=None, items=len(x), input_shape=tuple(x.shape))
+    rng = torch.Generator().manual_seed(seed)
+    seen = Seen(values={}, slopes={})
+    return Given(x=x, rng=rng, facts=facts, seen=seen, scores=torch.zeros(len(x)), preparing=preparing)
 
 
 def state_of(module: nn.Module) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from tests.methods.nets import model, net
 from pellucid.errors import MethodError, PellucidError, SettingError
 from pellucid.methods.cams import GradCAM
 from pellucid.methods.catalogue import METHODS, method_from, name_of, text_of
-from pellucid.methods.gradients import IntegratedGradients
+from pellucid.methods.integrated import IntegratedGradients
 
 
 def test_settings_are_read_by_their_types() -> None:
@@ -66,12 +66,15 @@ def test_numbers_and_words_are_read_back(steps: int, baseline: str, rule: str) -
         ("saliency(steps=3)", "setting is 'steps', expected no settings: saliency has none."),
         (
             "integrated-gradients(step=3)",
-            "expected a setting of integrated-gradients: steps, baseline, rule; did you mean",
+            "expected a setting of integrated-gradients: steps, baseline, rule, tolerance, most_steps; did you mean",
         ),
         ("integrated-gradients(steps=0)", "steps is 0, expected a whole number, 1 or more; 50 suits most models."),
         ("integrated-gradients(rule=trapezoid, steps=1)", "steps is 1, expected 2 or more for the trapezoid rule."),
         ("integrated-gradients(baseline=blur:0)", "baseline is 'blur:0', expected blur:SIGMA"),
-        ("integrated-gradients(baseline=black)", "baseline is 'black', expected zero, mean or blur:SIGMA."),
+        (
+            "integrated-gradients(baseline=grey)",
+            "baseline is 'grey', expected zero, black, white, mean, noise, blur:SIGMA or the path of a picture.",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_the_way_out(text: str, message: str) -> None:

@@ -24,6 +24,9 @@ pytestmark = pytest.mark.parametrize("method", list(METHODS))
 QUICK = {
     "integrated-gradients": "integrated-gradients(steps=4)",
     "occlusion": "occlusion(window=4, stride=3)",
+    "smooth-grad": "smooth-grad(samples=4)",
+    "expected-gradients": "expected-gradients(samples=4)",
+    "gradient-shap": "gradient-shap(samples=4)",
     "feature-ablation": "feature-ablation(segments=grid:4)",
     "rise": "rise(masks=8, cells=3)",
     "lime": "lime(samples=20, segments=grid:3)",

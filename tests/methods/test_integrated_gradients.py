@@ -7,13 +7,14 @@ import torch
 from captum.attr import IntegratedGradients as Theirs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.methods.nets import Net, net, pictures, seeded
-from torch import nn
+from tests.methods.nets import Net, given_of, net, pictures, seeded
+from torch import Tensor, nn
 
 import pellucid
 from pellucid.errors import SettingError
-from pellucid.methods import gradients
-from pellucid.methods.gradients import IntegratedGradients, Quadrature, baseline_of, quadrature
+from pellucid.methods import integrated
+from pellucid.methods.baselines import baseline_of
+from pellucid.methods.integrated import IntegratedGradients, Quadrature, quadrature
 
 RULES = get_args(Quadrature)
 
@@ -53,7 +54,7 @@ def test_one_step_is_enough_for_every_rule_but_the_trapezoid() -> None:
         IntegratedGradients(steps=1, rule="trapezoid")
 
 
-@pytest.mark.parametrize("baseline", ["zero", "mean", "blur:2"])
+@pytest.mark.parametrize("baseline", ["zero", "mean", "blur:2", "noise"])
 def test_values_add_up_to_the_change_in_logit_and_the_gap_is_reported(baseline: str) -> None:
     module, x = net("batch norm"), pictures(2)
     made = list(
@@ -62,7 +63,7 @@ def test_values_add_up_to_the_change_in_logit_and_the_gap_is_reported(baseline: 
         )
     )
     with torch.no_grad():
-        change = (module(x) - module(baseline_of(x, baseline)))[:, 1]
+        change = (module(x) - module(baseline_of(given_of(x), baseline)))[:, 1]  # noise: of the same seed
     for each, difference in zip(made, change.tolist(), strict=True):
         gap = float(each.values.sum(dtype=np.float64)) - difference
         assert abs(gap) < 0.01 * abs(difference)
@@ -114,7 +115,7 @@ def test_the_trapezoid_equals_its_own_sum() -> None:
 
 
 def test_memory_does_not_grow_with_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    made_with = gradients.Variants
+    made_with = integrated.Variants
     alive: list[weakref.ref] = []
     counts: list[int] = []
 
@@ -127,7 +128,7 @@ def test_memory_does_not_grow_with_the_steps(monkeypatch: pytest.MonkeyPatch) ->
 
         return made_with(count=count, make=counted)
 
-    monkeypatch.setattr(gradients, "Variants", counting)
+    monkeypatch.setattr(integrated, "Variants", counting)
     peaks = []
     for steps in (40, 400):
         alive.clear()
@@ -140,58 +141,6 @@ def test_memory_does_not_grow_with_the_steps(monkeypatch: pytest.MonkeyPatch) ->
     assert max(peaks) <= 9
 
 
-def gaussian(plane: np.ndarray, sigma: float) -> np.ndarray:
-    """The same blur as a double sum over repeated borders."""
-    radius = int(4 * sigma + 0.5)
-    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-    kernel /= kernel.sum()
-    padded = np.pad(plane, radius, mode="edge")
-    rows = np.stack([np.convolve(row, kernel, mode="valid") for row in padded])
-    return np.stack([np.convolve(column, kernel, mode="valid") for column in rows.T]).T
-
-
-@pytest.mark.parametrize("sigma", [0.1, 0.7, 2.0, 11.0])
-def test_the_blurred_baseline_is_a_gaussian_with_repeated_borders(sigma: float) -> None:
-    x = pictures(2, shape=(3, 9, 14)).double()
-    blurred = baseline_of(x, f"blur:{sigma}").numpy()
-    expected = np.stack([[gaussian(plane, sigma) for plane in item] for item in x.numpy()])
-    assert np.allclose(blurred, expected, atol=1e-10)
-
-
-def test_the_blurred_baseline_equals_scipy() -> None:
-    ndimage = pytest.importorskip("scipy.ndimage")
-    x = pictures(1, shape=(2, 21, 17)).double()
-    theirs = np.stack([ndimage.gaussian_filter(plane, 1.7, mode="nearest") for plane in x[0].numpy()])
-    assert np.allclose(baseline_of(x, "blur:1.7")[0].numpy(), theirs, atol=1e-10)
-
-
-def test_the_mean_baseline_is_each_channels_mean() -> None:
-    x = pictures(2)
-    assert torch.allclose(baseline_of(x, "mean"), x.mean((2, 3), keepdim=True).expand_as(x))
-    assert not baseline_of(x, "zero").any()
-
-
-@pytest.mark.parametrize(
-    ("x", "baseline", "message"),
-    [
-        (torch.rand(1, 4), "mean", "baseline is 'mean', expected zero for an input of plain numbers."),
-        (torch.rand(1, 4), "blur:2", "baseline is 'blur:2', expected zero for an input of plain numbers."),
-        (torch.rand(1, 4, 5), "blur:2", "baseline is 'blur:2', expected zero or mean for an input that is no picture."),
-    ],
-)
-def test_a_baseline_that_an_input_cannot_have_is_refused(x: torch.Tensor, baseline: str, message: str) -> None:
-    module = nn.Sequential(nn.Flatten(), nn.Linear(x[0].numel(), 2))
-    with pytest.raises(SettingError) as caught:
-        pellucid.explain(module, x, method=IntegratedGradients(baseline=baseline))
-    assert str(caught.value) == message
-
-
-@pytest.mark.parametrize("baseline", ["black", "blur", "blur:", "blur:x", "blur:-1", "blur:nan", "blur:1000", "Zero"])
-def test_an_unknown_baseline_is_refused(baseline: str) -> None:
-    with pytest.raises(SettingError, match=r"^baseline is "):
-        IntegratedGradients(baseline=baseline)
-
-
 def test_the_price_is_what_is_paid() -> None:
     module, x = seeded(Net), pictures(2)
     method = IntegratedGradients(steps=7)
@@ -200,3 +149,84 @@ def test_the_price_is_what_is_paid() -> None:
     price = method.passes(facts)
     # And one more forward, which finds out what the target means.
     assert (cost.forwards, cost.backwards) == (price.forwards / facts.items + 1, price.backwards / facts.items)
+
+
+# -- tolerance
+
+
+class Balanced(nn.Module):
+    """Two sharp steps of opposite sign and a slow rise: errors at the steps cancel in the sum, not in the map."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        one, other, rise = x[:, 0], x[:, 1], x[:, 2]
+        return torch.stack([torch.sigmoid(40 * (one - 0.55)) - torch.sigmoid(40 * (other - 0.55)) + rise, rise], dim=1)
+
+
+def test_a_gap_that_is_small_by_luck_does_not_end_the_doubling() -> None:
+    x = torch.tensor([[1.0, 1.0, 0.5]])
+    coarse = pellucid.explain(Balanced(), x, method="integrated-gradients(steps=4)", target="class:0")
+    exact = [1 / (1 + np.exp(-18)) - 1 / (1 + np.exp(22)), 0, 0.5]
+    exact[1] = -exact[0]
+    off = np.linalg.norm(coarse.values - exact) / np.linalg.norm(exact)
+    assert coarse.checks["relative gap"] < 1e-5
+    assert off > 0.6
+    method = "integrated-gradients(steps=4, tolerance=0.01)"
+    made = pellucid.explain(Balanced(), x, method=method, target="class:0")
+    assert made.checks["steps"] > 16
+    assert made.checks["change of the map"] <= 0.01
+    assert np.linalg.norm(made.values - exact) / np.linalg.norm(exact) < 0.01
+    assert made.notes == ()
+
+
+def test_where_the_maximum_comes_first_a_note_says_so() -> None:
+    x = torch.tensor([[1.0, 1.0, 0.5]])
+    method = "integrated-gradients(steps=2, tolerance=0.01, most_steps=4)"
+    made = pellucid.explain(Balanced(), x, method=method, target="class:0")
+    assert made.checks["steps"] == 4
+    assert made.checks["relative gap"] < 1e-5
+    assert made.checks["change of the map"] > 0.01
+    assert made.notes == (
+        "the relative gap and the change of the map were not both below 0.01 at the maximum of 4 steps",
+    )
+
+
+def test_each_item_of_a_batch_stops_where_it_would_alone() -> None:
+    x = torch.tensor([[1.0, 1.0, 0.5], [0.2, 0.1, 0.5], [0.0, 0.0, 0.0]])
+    method = "integrated-gradients(steps=4, tolerance=0.01)"
+    together = list(pellucid.explain_many(Balanced(), [x], methods=[method], targets=["class:0"]))
+    steps = [each.checks["steps"] for each in together]
+    assert steps[0] > steps[1] == steps[2] == 8
+    for i, each in enumerate(together):
+        alone = pellucid.explain(Balanced(), x[i : i + 1], method=method, target="class:0")
+        assert np.allclose(each.values, alone.values, rtol=1e-5, atol=1e-7)
+        assert each.checks["steps"] == alone.checks["steps"]
+
+
+def test_what_is_kept_is_the_finest_rule_that_was_run() -> None:
+    module, x = net("batch norm"), pictures()
+    made = pellucid.explain(module, x, method="integrated-gradients(steps=4, tolerance=0.02)", target="class:0")
+    steps = int(made.checks["steps"])
+    same = pellucid.explain(module, x, method=f"integrated-gradients(steps={steps})", target="class:0")
+    before = pellucid.explain(module, x, method=f"integrated-gradients(steps={steps // 2})", target="class:0")
+    assert np.array_equal(made.values, same.values)
+    change = np.linalg.norm(same.values - before.values) / np.linalg.norm(same.values)
+    assert made.checks["change of the map"] == pytest.approx(change, rel=1e-4)
+    assert made.checks["completeness gap"] == same.checks["completeness gap"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"tolerance": -0.1}, "tolerance is -0.1, expected 0, or a share below 1; 0.01 suits most models."),
+        ({"tolerance": float("nan")}, "tolerance is nan, expected 0, or a share below 1; 0.01 suits most models."),
+        (
+            {"tolerance": 0.1, "most_steps": 60},
+            "most_steps is 60, expected a whole number, at least twice the 50 steps.",
+        ),
+        ({"most_steps": 0}, "most_steps is 0, expected 1 or more."),
+    ],
+)
+def test_a_tolerance_that_makes_no_sense_is_refused(settings: Any, message: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        IntegratedGradients(**settings)
+    assert str(caught.value) == message

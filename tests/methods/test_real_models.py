@@ -10,6 +10,7 @@ import pytest
 import torch
 import torchvision
 from captum.attr import GuidedBackprop, IntegratedGradients, LayerGradCam, LayerGradientXActivation, Saliency
+from tests.methods.nets import seeded
 from torch import Tensor, nn
 from torchcam import methods as torchcam
 
@@ -217,6 +218,62 @@ def test_transformers_are_refused_by_grad_cam_by_name(build: Callable[[], nn.Mod
     made = pellucid.explain(module, small(32), method="saliency", target="class:1")
     leaf = small(32).requires_grad_()
     assert near(made.values, torch.autograd.grad(module(leaf)[0, 1], leaf)[0][0])
+
+
+def test_transformers_work_with_what_follows_the_gradient_and_deeplift_refuses_them_by_name() -> None:
+    module, x = seeded(transformer), small(32)
+    noisy, given = "smooth-grad(samples=40, noise=0.05)", "input-x-gradient"
+    methods = [noisy, given, "integrated-gradients(steps=200)", "expected-gradients(baselines=zero, samples=400)"]
+    smooth, times, integrated, expected = pellucid.explain_many(module, [x], methods=methods, targets=["class:1"])
+    leaf = x.clone().requires_grad_()
+    slope = torch.autograd.grad(module(leaf)[0, 1], leaf)[0]
+    assert near(times.values, (x * slope)[0])
+    assert integrated.checks["relative gap"] < 0.01
+    assert near(integrated.values, IntegratedGradients(module).attribute(x, target=1, n_steps=200)[0])
+    away = (expected.values - integrated.values) / expected.parts[0].standard_error
+    assert np.sqrt(np.mean(away**2)) < 1.5
+    assert np.isfinite(smooth.values).all()
+    assert 0 < smooth.checks["relative standard error"] < 1
+    with pytest.raises(MethodError, match=r"deeplift has no rule for site 'encoder\.ln', which is layer_norm; use "):
+        pellucid.explain(module, x, method="deeplift")
+
+
+@pytest.mark.parametrize(("name", "side"), [("squeezenet1_0", 64), ("mobilenet_v2", 64), ("resnet20_cifar10", 32)])
+def test_trained_models_get_the_difference_of_their_score_by_deeplift(shared_data: Path, name: str, side: int) -> None:
+    module, x = real(name, shared_data), small(side, 2)
+    for made in pellucid.explain_many(module, [x], methods=["deeplift", "deeplift(baseline=blur:4)"]):
+        assert made.checks["relative gap"] < 1e-4
+        assert made.notes == ()
+
+
+def test_resnet18_with_shared_relus_gets_the_difference_of_its_score_by_deeplift(resnet18: nn.Module) -> None:
+    made = pellucid.explain(resnet18, small(64), method="deeplift", target="class:3")
+    assert abs(made.checks["completeness gap"]) < 1e-5
+    twin = copy.deepcopy(resnet18).double()
+    twin.relu = nn.ReLU()
+    for block in (part for part in twin.modules() if isinstance(part, torchvision.models.resnet.BasicBlock)):
+        block.relu, block.second = nn.ReLU(), nn.ReLU()
+
+        def forward(x: Tensor, block: Any = block) -> Tensor:
+            same = x if block.downsample is None else block.downsample(x)
+            return block.second(block.bn2(block.conv2(block.relu(block.bn1(block.conv1(x))))) + same)
+
+        block.forward = forward
+    unrolled = pellucid.explain(twin, small(64).double(), method="deeplift", target="class:3")
+    assert np.allclose(made.values, unrolled.values, rtol=1e-2, atol=1e-4 * np.abs(unrolled.values).max())
+
+
+@pytest.mark.parametrize(
+    ("build", "site"),
+    [
+        (torchvision.models.mobilenet_v3_small, r"features\.11\.block\.2/mul', which multiplies two activations"),
+        (torchvision.models.efficientnet_b0, r"features\.7\.0\.block\.2/mul', which multiplies two activations"),
+        (torchvision.models.convnext_tiny, r"classifier\.0/layer_norm', which is layer_norm"),
+    ],
+)
+def test_networks_that_multiply_activations_are_refused_by_deeplift(build: Callable[[], nn.Module], site: str) -> None:
+    with pytest.raises(MethodError, match=f"deeplift has no rule for site '{site}"):
+        pellucid.explain(without_weights(build), small(64), method="deeplift")
 
 
 def test_a_real_photograph_is_explained_and_drawn(shared_data: Path) -> None:

@@ -3,14 +3,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 from tests.methods.cam_oracles import near, ours, read, torchcam
-from tests.methods.nets import Net, Unrolled, pictures, seeded
+from tests.methods.nets import Net, Unrolled, given_of, pictures, seeded
 from torch import Tensor, nn
 from torchcam.methods import ScoreCAM as Theirs
 
 import pellucid
 from pellucid.capture import passes
+from pellucid.methods.baselines import baseline_of
 from pellucid.methods.cam_trials import ScoreCAM, unit_range
-from pellucid.methods.gradients import baseline_of
 
 
 class Coarse(Net):
@@ -26,7 +26,7 @@ class Coarse(Net):
 
 def by_hand(module: nn.Module, layer: str, x: Tensor, target: int, baseline: str = "zero") -> Tensor:
     maps, _ = read(module, layer, x, target)
-    nothing, rows = baseline_of(x, baseline), []
+    nothing, rows = baseline_of(given_of(x), baseline), []
     for item in range(len(x)):
         rises = []
         for each in maps[item]:

@@ -353,7 +353,8 @@ def test_every_setting_of_every_method_has_a_translation(method: str) -> None:
     ["grad-cam(sign=both)", "grad-cam++(exponent=score)", "ablation-cam(divisor=none)", "fullgrad(terms=absolute)"]
     + ["lime(segments=slic:50)"]
     + [f"hirescam(fusion={fusion})" for fusion in ("mean", "max", "mean:input", "max:input")]
-    + [*(f"integrated-gradients(baseline={b})" for b in ("mean", "blur:11", "blur:0.5"))]
+    + [f"integrated-gradients(baseline={b})" for b in ("mean", "black", "white", "noise", "blur:0.5")]
+    + [f"smooth-grad(combine={combine})" for combine in ("squared", "variance")]
     + [f"integrated-gradients(rule={rule})" for rule in ("middle", "left", "right", "trapezoid")],
 )
 def test_every_other_setting_has_a_translation_too(text: str) -> None:

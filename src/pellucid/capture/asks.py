@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pellucid.capture.scores import Score
 from pellucid.capture.sites import INPUT, Site, select_one
+from pellucid.models.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +146,7 @@ class Variants:
         return self.make(number)[item : item + 1] if self.one is None else self.one(number, item)[None]
 
 
-Ruling = Callable[["Op"], "BackwardRule | None"]
+Ruling = Callable[["Op"], "BackwardRule | PairRule | Barred | None"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +163,9 @@ class Ask:
             it is run.
         reads: For "read", what is read of each variant.
         ruling: For "read", another backward rule per operation.
+        partners: For "read", an input that goes through the same pass beside each variant, so that a rule sees the
+            values of both: the rows of the variants come first, then those of their partners in the same order. Only
+            the variants have a score and are answered.
     """
 
     variants: Variants
@@ -170,19 +174,54 @@ class Ask:
     site: str = INPUT
     reads: Reads = field(default_factory=Reads)
     ruling: Ruling | None = None
+    partners: Variants | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Op:
-    """One operation of the pass, as a backward rule sees it: its name, its family and the site it belongs to."""
+    """One operation of the pass, as a backward rule sees it.
+
+    Attributes:
+        name: The operation, e.g. "relu".
+        kind: Its family, e.g. "activation".
+        site: The site that it belongs to.
+        settings: Its arguments that are no tensors, by name.
+        first: Whether the first argument is a floating tensor that depends on the picture; only then a rule is used.
+        others: How many other arguments depend on the picture.
+    """
 
     name: str
     kind: str
     site: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    first: bool = True
+    others: int = 0
 
 
 # Gradient that arrives, values that went in, values that came out → gradient that goes on.
 BackwardRule = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairRule:
+    """A backward rule that is also given the operation's own derivative, as a function of the gradient that arrives.
+
+    Attributes:
+        rule: Gradient that arrives, values that went in, values that came out, own derivative → gradient that goes on.
+    """
+
+    rule: Callable[[Tensor, Tensor, Tensor, Callable[[Tensor], Tensor]], Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Barred:
+    """No gradient may come by this operation: where one does, the explanation is refused.
+
+    Attributes:
+        why: The message of the `MethodError`.
+    """
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +271,7 @@ class Given:
         seen: What it wanted to read, of the batch as it is.
         scores: The score of each item as it is, (batch,).
         explained: What the score of each item is made of; for methods that ask which class answers.
+        preparing: How pictures become such a batch; None for tensors that were prepared nobody knows how.
     """
 
     x: Tensor
@@ -240,6 +280,7 @@ class Given:
     seen: Seen
     scores: Tensor
     explained: tuple[Score, ...] = ()
+    preparing: Preprocessing | None = None
 
 
 # Answers are a `Seen` where that was wanted, else a tensor.
@@ -279,7 +320,7 @@ class Probe(Protocol):
 class Rules(Protocol):
     """A method that reads slopes made by other backward rules."""
 
-    def rule(self, op: Op) -> BackwardRule | None:
+    def rule(self, op: Op) -> BackwardRule | PairRule | Barred | None:
         """The rule for an operation; None keeps its own derivative.
 
         Raises:
@@ -299,6 +340,6 @@ class Rules(Protocol):
 Method = Any  # a frozen dataclass that follows one of the three protocols
 
 __all__ = [
-    "INPUT", "Ask", "BackwardRule", "Combine", "Facts", "Given", "Method", "Op", "Parts", "Passes", "Piece", "Probe",
-    "Probing", "Reads", "Rules", "Ruling", "Seen", "Variants",
+    "INPUT", "Ask", "BackwardRule", "Barred", "Combine", "Facts", "Given", "Method", "Op", "PairRule", "Parts",
+    "Passes", "Piece", "Probe", "Probing", "Reads", "Rules", "Ruling", "Seen", "Variants",
 ]  # fmt: skip

@@ -7,12 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.capture import knowledge, passes, reading
-from pellucid.capture.asks import INPUT, Ask, Facts, Given, Parts, Probe, Seen, Variants
+from pellucid.capture.asks import INPUT, Ask, Facts, Given, Parts, Probe, Reads, Seen, Variants
 from pellucid.capture.failures import DecidesTogetherError, is_out_of_memory, too_large
 from pellucid.capture.passes import Spent
 from pellucid.capture.replay import Edit, Replay
 from pellucid.capture.scores import LOGITS, Score, evaluate
-from pellucid.errors import CapacityError
+from pellucid.errors import CapacityError, MethodError
+from pellucid.models.preprocessing import Preprocessing
 
 WINDOWS = 48
 """Most variants of a picture that differ in a window and are run at once."""
@@ -32,6 +33,7 @@ def run_probe(
     seen: Seen,
     values: Tensor,
     batch_size: int = 32,
+    preparing: Preprocessing | None = None,
 ) -> Parts:
     """Let a probe ask until it has its answer.
 
@@ -49,13 +51,14 @@ def run_probe(
         seen: What the probe wanted to read.
         values: The scores of the batch as it is.
         batch_size: Most items in one pass.
+        preparing: How pictures become such a batch, where that is known.
 
     Raises:
         CapacityError: Not even one item fits into memory.
     """
     questions = _Questions(module=module, batch=batch, scores=scores, size=batch_size, spent=spent)
     rng = torch.Generator(device="cpu").manual_seed(seed)
-    given = Given(x=batch, rng=rng, facts=facts, seen=seen, scores=values, explained=tuple(scores))
+    given = Given(x=batch, rng=rng, facts=facts, seen=seen, scores=values, explained=tuple(scores), preparing=preparing)
     probing = method.probe(given)
     try:
         ask = next(probing)
@@ -81,7 +84,7 @@ class _Questions:
         if ask.site != INPUT:
             return self._at_site(ask)
         if ask.want == "read":
-            return self._read(ask)
+            return self._read(ask) if ask.partners is None else self._pairs(ask, ask.partners)
         if ask.variants.boxes is not None and ask.want in ("score", "logits") and self.batch.dim() == 4:
             return self._in_windows(ask, ask.variants.boxes)
         return self._slope(ask) if ask.want == "slope" else self._plain(ask)
@@ -121,7 +124,7 @@ class _Questions:
             _, _, [(_, _, seen)] = reading.read(
                 self.module,
                 x,
-                reads=lambda _: ask.reads,
+                reads=lambda _: _with_places(ask.reads, scores),
                 resolve=[reading.already(scores)],
                 spent=spent,
                 ruling=ask.ruling,
@@ -130,6 +133,48 @@ class _Questions:
             self.spent.backwards += spent.backwards
 
         self._each(ask.variants, run)
+        return self._seen_by_variant(found)
+
+    def _pairs(self, ask: Ask, partners: Variants) -> Seen:
+        found: list[Seen] = []
+
+        def run(x: Tensor, chunk: _Chunk) -> None:
+            made = {variant: partners.make(variant) for variant in sorted({variant for variant, _ in chunk})}
+            both = torch.cat([x, torch.stack([made[variant][item] for variant, item in chunk])])
+            spent, scores = Spent(), self._scores(chunk)
+            try:
+                # Only the variants have scores, so nothing comes back from their partners but what a rule sees.
+                _, _, [(_, _, seen)] = reading.read_once(
+                    self.module,
+                    both,
+                    lambda _: _with_places(ask.reads, scores),
+                    [reading.already(scores)],
+                    spent,
+                    ask.ruling,
+                )
+            except DecidesTogetherError:
+                if len(chunk) > 1:
+                    raise
+                raise MethodError(
+                    "the model decides by the values of its input which way to go, so two inputs cannot go through it "
+                    "side by side; use integrated-gradients."
+                ) from None
+            rows = slice(len(chunk))
+            found.append(
+                Seen(
+                    values={name: tensor[rows] for name, tensor in seen.values.items()},
+                    slopes={name: tensor[rows] for name, tensor in seen.slopes.items()},
+                )
+            )
+            self.spent.forwards += len(chunk)  # the partners; the variants are counted with those of all questions
+            self.spent.backwards += spent.backwards
+
+        size, self.size = self.size, max(1, self.size // 2)
+        self._each(ask.variants, run)
+        self.size = min(size, 2 * self.size)
+        return self._seen_by_variant(found)
+
+    def _seen_by_variant(self, found: list[Seen]) -> Seen:
         joined = Seen.joined(found)
         return Seen(
             values={name: self._by_variant(tensor) for name, tensor in joined.values.items()},
@@ -256,6 +301,11 @@ class _Questions:
 
 
 _Chunk = list[tuple[int, int]]
+
+
+def _with_places(reads: Reads, scores: Sequence[Score]) -> Reads:
+    """What is wanted, and the values that the scores are made of."""
+    return reads | Reads(values=frozenset(score.place for score in scores) - {LOGITS})
 
 
 def _putting(values: Tensor) -> Edit:

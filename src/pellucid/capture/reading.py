@@ -71,7 +71,7 @@ def read(
     while True:
         try:
             if size == len(batch):
-                return _read(module, batch, reads, resolving, spent, ruling)
+                return read_once(module, batch, reads, resolving, spent, ruling)
             return _read_parts(module, batch, size, reads, resolving, spent, ruling)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -81,7 +81,7 @@ def read(
             size = -(-size // 2)
 
 
-def _read(
+def read_once(
     module: nn.Module,
     batch: Tensor,
     reads: Callable[[Facts], Reads],
@@ -89,6 +89,7 @@ def _read(
     spent: Spent,
     ruling: Ruling | None,
 ) -> tuple[Answer, Facts, Found]:
+    """The same in one pass, whose rows stay together; running out of memory is left to the caller."""
     known = knowledge.recall(module, batch)
     while True:
         wanted = None if known is None else reads(known)
@@ -97,15 +98,18 @@ def _read(
             biases = BiasReader() if wanted is not None and wanted.bias_gradients else None
             if biases is not None and ruling is not None:
                 raise AssertionError("bias-gradients are those of the derivatives as they are")
+            interceptor = None if ruling is None else Interceptor(ruling)
             recorder = Recorder(
                 module,
                 wants=_wanting(wanted),
                 edges=True,
                 start=start,
-                intercept=biases if ruling is None else Interceptor(ruling),
+                intercept=biases if interceptor is None else interceptor,
                 live=True,
                 before_write=weights.before_write,
             )
+            if interceptor is not None:
+                interceptor.depends = recorder.depends
             leaf = batch.detach().clone().requires_grad_(start is None)
             # The model gets a copy: a leaf that wants a gradient must not be overwritten, and models write in place.
             output = forward(module, leaf.clone(), recorder)
@@ -165,7 +169,8 @@ def _backward(
     for number, resolving in enumerate(resolve):
         scores = resolving(logits.detach(), known)
         places = {LOGITS: logits, **{name: recorder.value(name) for name in {s.place for s in scores} - {LOGITS}}}
-        total = evaluate(scores, places)
+        # Rows beyond the scores are partners, which are in the pass only for a backward rule to see.
+        total = evaluate(scores, {name: values[: len(scores)] for name, values in places.items()})
         adding = frozenset() if biases is None else frozenset(biases.found) | frozenset(biases.untreated)
         last = number == len(resolve) - 1
         slopes = _slopes(total.sum(), leaf, recorder, wanted.slopes, last=last, also=adding)
@@ -198,7 +203,7 @@ def _read_parts(
     for number, part in enumerate(parts):
         rows = slice(number * size, number * size + len(part))
         mine = [already(each[rows]) for each in scores]
-        found.append(_read(module, part, reads, mine, spent, ruling)[2])
+        found.append(read_once(module, part, reads, mine, spent, ruling)[2])
     results: Found = []
     for target, whole in enumerate(scores):
         merged = Seen.joined([each[target][2] for each in found])

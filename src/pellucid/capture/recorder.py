@@ -330,6 +330,10 @@ class Recorder(Recording, TorchFunctionMode):
         )
         return result if replaced is None else replaced
 
+    def depends(self, tensor: Tensor) -> bool:
+        """Whether a tensor comes from what the model was given, as far as anybody has seen."""
+        return bool(self._origins.parents([tensor])[0])
+
     def where_it_failed(self) -> str:
         """The innermost module that had begun and not ended when an exception came; nothing for the model itself."""
         return self._failed_at

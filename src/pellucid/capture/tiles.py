@@ -155,6 +155,8 @@ def moved(x: Tiles, window: Window, base: Tensor, *, fill: float) -> tuple[Tenso
 
 def joined(values: list[Tiles]) -> list[Tiles]:
     """The same maps with tiles at the same places, where any of them can differ."""
+    if all(each.is_whole for each in values):
+        return values
     spans = []
     for axis, name in enumerate(("rows", "columns")):
         mine: list[Span] = [getattr(each, name) for each in values]

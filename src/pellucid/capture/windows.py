@@ -150,7 +150,7 @@ def _folded(steps: list[Step], values: list[Tensor], last_use: Mapping[int, int]
         weight, bias = _argument(step, 1, "weight"), _argument(step, 2, "bias")
         moved_bias = (0 if bias is None else bias) - mean
         found.weights[place] = (
-            (weight * factor[:, None, None, None]).detach(),
+            (weight * factor[:, None, None, None]).detach().contiguous(memory_format=torch.channels_last),
             (moved_bias * factor + (0 if shift is None else shift)).detach(),
         )
         found.skipped.add(place + 1)

@@ -21,7 +21,8 @@ class FeatureAblation:
 
     Attributes:
         segments: `grid:N` for N×N rectangles, or `slic:N` for about N superpixels (by scikit-image).
-        baseline: What shows in place of a segment: `zero`, `mean` or `blur:SIGMA`, as for integrated gradients.
+        baseline: What shows in place of a segment, as for integrated gradients: `zero`, `black`, `white`, `mean`,
+            `noise`, `blur:SIGMA` or a picture's path.
 
     Reference:
         Zeiler & Fergus, Visualizing and Understanding Convolutional Networks, ECCV 2014, section 4.2, with segments in

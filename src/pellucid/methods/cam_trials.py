@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pellucid.capture.asks import Ask, Facts, Given, Passes, Probing, Reads, Variants
+from pellucid.methods.baselines import baseline_of, check_baseline
 from pellucid.methods.cam_sites import AtSites, Fusion, Notes, Sign, check_word, enlarged, signed_parts
 from pellucid.methods.catalogue import register
-from pellucid.methods.gradients import baseline_of, check_baseline
 
 Divisor = Literal["score", "none"]
 
@@ -29,8 +29,8 @@ class ScoreCAM(AtSites):
         site: A selector of a site with feature maps, or several joined by `+`; "default" as in grad-cam.
         sign: "positive" cuts at 0, as the paper does; "both" keeps what is below 0, which needs activations below 0.
         fusion: How maps of several sites are put together, as in grad-cam.
-        baseline: What shows where the mask is 0: `zero` (0 in the model's own units, as in the paper), `mean` or
-            `blur:11`.
+        baseline: What shows where the mask is 0: `zero` (0 in the model's own units, as in the paper), or another one
+            as for integrated gradients.
 
     Reference:
         Wang et al., Score-CAM, CVPR Workshops 2020, algorithm 1.
@@ -57,7 +57,7 @@ class ScoreCAM(AtSites):
     def probe(self, given: Given) -> Probing:
         """Look at the picture through each map."""
         sites, raw = self.sites(given.facts), []
-        nothing = baseline_of(given.x, self.baseline)
+        nothing = baseline_of(given, self.baseline)
         for site in sites:
             maps = given.seen.values[site.name]
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from pellucid.capture.asks import INPUT, Ask, Facts, Given, Parts, Passes, Piece, Probing, Variants
 from pellucid.errors import SettingError
+from pellucid.methods.baselines import baseline_of, check_baseline
 from pellucid.methods.catalogue import register
-from pellucid.methods.gradients import baseline_of
 from pellucid.methods.segments import PLANE, pictures_only, whole_number
 
 _MOMENTUM = 0.9
@@ -34,7 +34,8 @@ class ExtremalPerturbation:
         steps: Steps uphill, 1 or more; each costs one forward and one backward.
         cells: Cells of the mask along each side.
         rate: Length of the first step: the root mean square of the change of the cells.
-        baseline: What shows where the mask is 0: `blur:SIGMA` as in the paper, `zero` or `mean`.
+        baseline: What shows where the mask is 0, as for integrated gradients: `blur:SIGMA` (the paper's), `zero`,
+            `black`, `white`, `mean`, `noise` or a picture's path.
 
     Reference:
         Fong et al., Understanding Deep Networks via Extremal Perturbations and Smooth Masks, ICCV 2019, eq. 2. The
@@ -54,7 +55,7 @@ class ExtremalPerturbation:
                 raise SettingError(name, given=given, expected="a number above 0 and below 1")
         whole_number("steps", self.steps, least=1, hint="100 suits most models")
         whole_number("cells", self.cells, least=2, hint="16 suits most pictures")
-        baseline_of(torch.zeros(1, 1, 1, 1), self.baseline)
+        check_baseline(self.baseline)
 
     def passes(self, facts: Facts) -> Passes:
         """One forward and backward per step and item, and two forwards for the checks."""
@@ -64,7 +65,7 @@ class ExtremalPerturbation:
         """Climb, project, repeat."""
         x = given.x
         pictures_only(x, "extremal-perturbation")
-        cover = baseline_of(x, self.baseline)
+        cover = baseline_of(given, self.baseline)
         tall, wide = (bumps(side, self.cells).to(x.device) for side in x.shape[-2:])
         share = (tall.mean(0)[:, None] * wide.mean(0)).expand(len(x), -1, -1)
         cells = torch.full(share.shape, float(self.area), dtype=torch.float64, device=x.device)

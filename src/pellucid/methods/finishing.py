@@ -18,6 +18,7 @@ from pellucid.methods.explanation import Explanation
 from pellucid.methods.parts import Cost, Part, Subject
 from pellucid.methods.targets import Resolved
 from pellucid.models.model import Model
+from pellucid.models.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,12 @@ class Batch:
             images=self.images[piece],
             seed=self.seed,
         )
+
+    @property
+    def preparing(self) -> Preprocessing | None:
+        """How pictures become such items; None where that is assumed only, and some items came as tensors."""
+        known = self.model.preprocessing
+        return None if known.source == "assumed" and any(image is None for image in self.images) else known
 
     def subject(self, item: int) -> tuple[Subject | None, str]:
         """The picture as it is drawn later, and the digest of what the model got."""

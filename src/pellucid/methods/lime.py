@@ -30,7 +30,8 @@ class Lime:
         ridge: Penalty on the squared weights, 0 or more, where the sample that shows all has weight 1; it pulls weights
             to 0.
         segments: `grid:N` for N×N rectangles, or `slic:N` for about N superpixels (by scikit-image).
-        baseline: What shows in place of a segment: `zero`, `mean` or `blur:SIGMA`, as for integrated gradients.
+        baseline: What shows in place of a segment, as for integrated gradients: `zero`, `black`, `white`, `mean`,
+            `noise`, `blur:SIGMA` or a picture's path.
 
     Reference:
         Ribeiro et al., "Why Should I Trust You?", KDD 2016, sections 3.3 and 3.4 (ridge in place of the lasso path).

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from pellucid.capture.asks import INPUT, Ask, Facts, Given, Parts, Passes, Piece, Probing, Variants
 from pellucid.errors import MethodError, SettingError
+from pellucid.methods.baselines import baseline_of, check_baseline
 from pellucid.methods.catalogue import register
-from pellucid.methods.gradients import baseline_of
 
 
 @register("occlusion")
@@ -24,7 +24,8 @@ class Occlusion:
     Attributes:
         window: Side of the square window in pixels.
         stride: Pixels from one window to the next, no more than `window`.
-        baseline: What is put in the window: `zero`, `mean` or `blur:SIGMA`, as for integrated gradients.
+        baseline: What is put in the window, as for integrated gradients: `zero`, `black`, `white`, `mean`, `noise`,
+            `blur:SIGMA` or the path of a picture.
 
     Reference:
         Zeiler & Fergus, Visualizing and Understanding Convolutional Networks, ECCV 2014, section 4.2.
@@ -43,7 +44,7 @@ class Occlusion:
             raise SettingError(
                 "stride", given=self.stride, expected=f"no more than the window, {self.window}, or pixels are left out"
             )
-        baseline_of(torch.zeros(1, 1, 1, 1), self.baseline)
+        check_baseline(self.baseline)
 
     def passes(self, facts: Facts) -> Passes:
         """One forward per window and item."""
@@ -61,7 +62,7 @@ class Occlusion:
             (top, left, min(top + self.window, height), min(left + self.window, width))
             for top, left in itertools.product(self._begins(height), self._begins(width))
         ]
-        cover = baseline_of(x, self.baseline)
+        cover = baseline_of(given, self.baseline)
 
         def covered(number: int) -> Tensor:
             top, left, bottom, right = boxes[number]

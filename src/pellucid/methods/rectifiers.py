@@ -37,13 +37,7 @@ class GuidedBackpropagation:
 
     def rule(self, op: Op) -> BackwardRule | None:
         """Another rule for ReLU and ReLU6, no other for what has none; smooth activations are refused by name."""
-        if op.name in _RECTIFIERS:
-            return _guided_to_six if op.name == "relu6" else _guided
-        if op.name in _PERHAPS:
-            return _guided_if_rectifier(op)
-        if op.name in _SMOOTH | _SHRINKING | _HIDING:
-            raise _refusal(op, f"is {op.name}")
-        return None
+        return _at_rectifiers(op, _guided_to_six if op.name == "relu6" else _guided, method="guided-backpropagation")
 
     def reads(self, facts: Facts) -> Reads:
         """The slope at the input."""
@@ -52,6 +46,47 @@ class GuidedBackpropagation:
     def combine(self, seen: Seen, facts: Facts) -> Parts:
         """The slope itself."""
         return at_input(seen.slopes[INPUT])
+
+
+@register("deconvnet")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deconvnet:
+    """The gradient at the input, where each ReLU stops what speaks against the target, and not what it had stopped.
+
+    On the way back every call of a ReLU, as a module or as a function, lets only positive slopes through, whether or
+    not its own value was above 0; maxima remember where they came from. Values are in units of the score per unit of
+    the prepared input. The picture depends less on the class than the gradient does and, without max pooling, little
+    on the picture: it shows what the weights can make (Mahendran and Vedaldi 2016).
+
+    Reference:
+        Zeiler and Fergus, Visualizing and Understanding Convolutional Networks, ECCV 2014, section 2.1.
+    """
+
+    def rule(self, op: Op) -> BackwardRule | None:
+        """Another rule for ReLU and ReLU6, no other for what has none; smooth activations are refused by name."""
+        return _at_rectifiers(op, _deconvolved, method="deconvnet")
+
+    def reads(self, facts: Facts) -> Reads:
+        """The slope at the input."""
+        return Reads(slopes=frozenset({INPUT}))
+
+    def combine(self, seen: Seen, facts: Facts) -> Parts:
+        """The slope itself."""
+        return at_input(seen.slopes[INPUT])
+
+
+def _at_rectifiers(op: Op, rule: BackwardRule, *, method: str) -> BackwardRule | None:
+    if op.name in _RECTIFIERS:
+        return rule
+    if op.name in _PERHAPS:
+        return _if_rectifier(op, rule, method)
+    if op.name in _SMOOTH | _SHRINKING | _HIDING:
+        raise _refusal(op, f"is {op.name}", method)
+    return None
+
+
+def _deconvolved(slope: Tensor, before: Tensor, after: Tensor) -> Tensor:
+    return slope.clamp(min=0)
 
 
 def _guided(slope: Tensor, before: Tensor, after: Tensor) -> Tensor:
@@ -65,19 +100,18 @@ def _guided_to_six(slope: Tensor, before: Tensor, after: Tensor) -> Tensor:
     return _guided(slope, before, after) * (before < 6)
 
 
-def _guided_if_rectifier(op: Op) -> BackwardRule:
+def _if_rectifier(op: Op, rule: BackwardRule, method: str) -> BackwardRule:
     """The rule for an operation with bounds of its own: only on the values does one see whether its lower one is 0."""
 
-    def rule(slope: Tensor, before: Tensor, after: Tensor) -> Tensor:
+    def if_positive(slope: Tensor, before: Tensor, after: Tensor) -> Tensor:
         if bool((after < 0).any()):
-            raise _refusal(op, f"is a {op.name} that lets negative values through")
-        return _guided(slope, before, after)
+            raise _refusal(op, f"is a {op.name} that lets negative values through", method)
+        return rule(slope, before, after)
 
-    return rule
+    return if_positive
 
 
-def _refusal(op: Op, what: str) -> MethodError:
+def _refusal(op: Op, what: str, method: str) -> MethodError:
     return MethodError(
-        f"guided-backpropagation is defined for ReLU, and site {op.site!r} {what}; use saliency or "
-        "integrated-gradients."
+        f"{method} is defined for ReLU, and site {op.site!r} {what}; use saliency or integrated-gradients."
     )

@@ -43,7 +43,8 @@ class SufficientRegion:
 
     Attributes:
         segments: `grid:N` for N×N rectangles, or `slic:N` for about N superpixels (by scikit-image).
-        baseline: What shows in place of a segment: `zero`, `mean` or `blur:SIGMA`, as for integrated gradients.
+        baseline: What shows in place of a segment, as for integrated gradients: `zero`, `black`, `white`, `mean`,
+            `noise`, `blur:SIGMA` or a picture's path.
         budget: How many sets may be tried in the exhaustive search, 1 or more.
 
     Reference:
@@ -83,7 +84,8 @@ class NecessaryRegion:
 
     Attributes:
         segments: `grid:N` for N×N rectangles, or `slic:N` for about N superpixels (by scikit-image).
-        baseline: What shows in place of a segment: `zero`, `mean` or `blur:SIGMA`, as for integrated gradients.
+        baseline: What shows in place of a segment, as for integrated gradients: `zero`, `black`, `white`, `mean`,
+            `noise`, `blur:SIGMA` or a picture's path.
         budget: How many sets may be tried in the exhaustive search, 1 or more.
 
     Reference:

@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from pellucid.capture.asks import INPUT, Ask, Facts, Given, Parts, Passes, Piece, Probing, Variants
 from pellucid.errors import SettingError
+from pellucid.methods.baselines import baseline_of, check_baseline
 from pellucid.methods.catalogue import register
-from pellucid.methods.gradients import baseline_of
 from pellucid.methods.segments import PLANE, pictures_only, whole_number
 
 
@@ -28,7 +28,8 @@ class Rise:
         masks: How many random masks, 2 or more; the same for every picture of a batch.
         cells: Cells of a mask along each side, before it is enlarged bilinearly and shifted at random.
         probability: How likely a cell is shown, above 0 and below 1; the expected mask.
-        baseline: What shows where a mask is 0: `zero` (the paper's, in the model's own units), `mean`, `blur:SIGMA`.
+        baseline: What shows where a mask is 0, as for integrated gradients: `zero` (the paper's, in the model's own
+            units), `black`, `white`, `mean`, `noise`, `blur:SIGMA` or a picture's path.
 
     Reference:
         Petsiuk et al., RISE: Randomized Input Sampling for Explanation of Black-box Models, BMVC 2018, eq. 6 and
@@ -46,7 +47,7 @@ class Rise:
         given = self.probability
         if not isinstance(given, float) or not 0 < given < 1:
             raise SettingError("probability", given=given, expected="a number above 0 and below 1")
-        baseline_of(torch.zeros(1, 1, 1, 1), self.baseline)
+        check_baseline(self.baseline)
 
     def passes(self, facts: Facts) -> Passes:
         """One forward per mask and item."""
@@ -56,7 +57,7 @@ class Rise:
         """Score the pictures under all masks, then average the masks."""
         x = given.x
         pictures_only(x, "rise")
-        cover = baseline_of(x, self.baseline)
+        cover = baseline_of(given, self.baseline)
         grids, shifts = self._drawn(given.rng, x.shape[-2], x.shape[-1])
 
         def mask(number: int) -> Tensor:

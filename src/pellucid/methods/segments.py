@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pellucid.capture.asks import INPUT, Given, Piece, Variants
 from pellucid.errors import MethodError, MissingExtraError, SettingError
-from pellucid.methods.gradients import baseline_of
+from pellucid.methods.baselines import baseline_of, check_baseline
 
 PLANE = ("height", "width")
 
@@ -96,7 +96,7 @@ def game_of(given: Given, *, method: str, segments: str, baseline: str) -> Game:
         MissingExtraError: Superpixels need a library that is not installed.
     """
     pictures_only(given.x, method)
-    return Game(x=given.x, cover=baseline_of(given.x, baseline), segments=segments_of(given.x, segments))
+    return Game(x=given.x, cover=baseline_of(given, baseline), segments=segments_of(given.x, segments))
 
 
 def pictures_only(x: Tensor, method: str) -> None:
@@ -117,7 +117,7 @@ def check_segments(text: object, baseline: str) -> None:
         SettingError: `segments` or `baseline` makes no sense.
     """
     _parts_of(text)
-    baseline_of(torch.zeros(1, 1, 1, 1), baseline)
+    check_baseline(baseline)
 
 
 def count_of(text: str) -> int:

@@ -35,7 +35,8 @@ class Shapley:
     Attributes:
         permutations: Orders, an even number, 4 or more; each costs one forward per segment but one.
         segments: `grid:N` for N×N rectangles, or `slic:N` for about N superpixels (by scikit-image).
-        baseline: What shows in place of a segment: `zero`, `mean` or `blur:SIGMA`, as for integrated gradients.
+        baseline: What shows in place of a segment, as for integrated gradients: `zero`, `black`, `white`, `mean`,
+            `noise`, `blur:SIGMA` or a picture's path.
 
     Reference:
         Castro et al., Polynomial calculation of the Shapley value based on sampling, 2009, section 3; Mitchell et al.,
@@ -100,7 +101,8 @@ class KernelShap:
     Attributes:
         samples: How many sets of segments are scored, an even number, at least twice the number of segments.
         segments: `grid:N` for N×N rectangles, or `slic:N` for about N superpixels (by scikit-image).
-        baseline: What shows in place of a segment: `zero`, `mean` or `blur:SIGMA`, as for integrated gradients.
+        baseline: What shows in place of a segment, as for integrated gradients: `zero`, `black`, `white`, `mean`,
+            `noise`, `blur:SIGMA` or a picture's path.
 
     Reference:
         Lundberg & Lee, A Unified Approach to Interpreting Model Predictions, NeurIPS 2017, theorem 2; Covert & Lee,

@@ -110,6 +110,7 @@ def _group(
                     seen=seen,
                     values=values,
                     batch_size=room.size,
+                    preparing=batch.preparing,
                 )
             else:
                 parts = method.combine(seen, read.facts)

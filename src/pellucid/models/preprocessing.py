@@ -156,6 +156,15 @@ class Preprocessing:
         """
         return self._values(self.pixels(image))
 
+    def grey(self, level: int) -> Triple:
+        """What a pixel of one grey becomes, per channel as the model takes them.
+
+        Args:
+            level: 0 is black, 255 is white.
+        """
+        first, second, third = self._values(np.full((1, 1, 3), level, dtype=np.uint8)).ravel().tolist()
+        return first, second, third
+
     def steps(self, image: Image) -> list[Step]:
         """Every step that does something, with its result to look at; the last one draws the lowest value as black."""
         geometry = self.geometry(image)
