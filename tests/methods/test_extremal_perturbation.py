@@ -68,7 +68,7 @@ def test_the_mask_keeps_more_of_the_score_than_random_masks_of_its_area() -> Non
     module, x = net("residual").double(), pictures().double()
     method = ExtremalPerturbation(area=0.3, cells=6, baseline="blur:3")
     made = pellucid.explain(module, x, method=method, target="class:1")
-    side, cover = bumps(12, 6), blurred(x, 3)
+    side, cover = bumps(12, 6), blurred(x, 3.0)
     share = (side.mean(0)[:, None] * side.mean(0)).expand(200, -1, -1)
     cells = torch.randn(share.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     masks = (side @ projected(cells * 3, share, 0.3) @ side.T)[:, None]

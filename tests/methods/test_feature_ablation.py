@@ -36,7 +36,7 @@ def test_equals_captum_on_trained_models(shared_data: Path, name: str, side: int
     module = real(name, shared_data)
     x = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0))
     ours = pellucid.explain(module, x, method="feature-ablation(segments=grid:8, baseline=blur:3)", target="class:3")
-    theirs = Peer(module).attribute(x, target=3, feature_mask=grid(x, 8)[None, None], baselines=blurred(x, 3))
+    theirs = Peer(module).attribute(x, target=3, feature_mask=grid(x, 8)[None, None], baselines=blurred(x, 3.0))
     np.testing.assert_allclose(ours.values, theirs[0, 0].numpy(), atol=1e-5 * abs(ours.score) + 1e-5)
     assert float(np.ptp(ours.values)) > 0.01
 

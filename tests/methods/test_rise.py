@@ -22,7 +22,7 @@ def test_equals_the_papers_sum(baseline: str) -> None:
     module, x = net("batch norm").double(), pictures().double()
     method = Rise(masks=40, cells=3, probability=0.3, baseline=baseline)
     made = pellucid.explain(module, x, method=method, target="class:1")
-    masks, cover = masks_of(method, 12, 12).double(), x * 0 if baseline == "zero" else blurred(x, 2)
+    masks, cover = masks_of(method, 12, 12).double(), x * 0 if baseline == "zero" else blurred(x, 2.0)
     with torch.no_grad():
         scores = module(masks[:, None] * x + (1 - masks[:, None]) * cover)[:, 1]
     terms = scores[:, None, None] * masks / 0.3
