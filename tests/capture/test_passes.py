@@ -321,7 +321,7 @@ def test_logits_values_and_slopes_of_variants_are_those_of_each_alone(size: int)
 @pytest.mark.parametrize("want", ["score", "logits"])
 @pytest.mark.parametrize("place", ["logits", "deep"])
 def test_variants_of_a_site_give_what_a_hook_gives(want: str, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pellucid.capture.probing.SITE_BYTES", 1000)  # two at a time
+    monkeypatch.setattr("pellucid.capture.trials.SITE_BYTES", 1000)  # two at a time
     net, batch = Net().eval(), torch.randn(2, 3, 5, 5)
     with torch.no_grad():
         maps = net.relu(net.conv(batch))

@@ -25,6 +25,7 @@ from pellucid.cli.loading import _changed
 from pellucid.errors import ArchiveError, CapacityError, MethodError
 from pellucid.inputs.reading import read
 from pellucid.methods.catalogue import METHODS, method_from, settings_of
+from pellucid.methods.relevance import COMPOSITES, FIRSTS
 from pellucid.methods.usual import explain_usual
 from pellucid.models.checkpoints import read_weights
 from pellucid.models.model import Model
@@ -323,6 +324,9 @@ class Gated(Small):
         (Small, "layer-cam(site=last)", "has shape"),
         (Gated, "fullgrad", "is not affine"),
         (Gated, "cam", "after class layer"),
+        (Gated, "lrp", "a product of two activations"),
+        (Small, "lrp(first=box, low=0.0, high=0.1)", "between low and high"),
+        (Gated, "excitation-backprop", "a product of two activations"),
         (Small, "kernel-shap(samples=20, segments=grid:4)", "apart by 20 samples"),
         (Small, "lime(samples=10, segments=grid:4)", "by 10 samples"),
         (Small, "lime(segments=grid:3, width=0.001, ridge=0)", "by these samples"),
@@ -353,13 +357,16 @@ def test_every_setting_of_every_method_has_a_translation(method: str) -> None:
     ["grad-cam(sign=both)", "grad-cam++(exponent=score)", "ablation-cam(divisor=none)", "fullgrad(terms=absolute)"]
     + ["lime(segments=slic:50)"]
     + [f"hirescam(fusion={fusion})" for fusion in ("mean", "max", "mean:input", "max:input")]
+    + [f"lrp(composite={name})" for name in COMPOSITES]
+    + [f"lrp(first={first}, low=-2.1, high=2.6)" for first in FIRSTS]
+    + ["excitation-backprop(contrast=dual)", "lrp(epsilon=0.25, gamma=0.1)"]
     + [f"integrated-gradients(baseline={b})" for b in ("mean", "black", "white", "noise", "blur:0.5")]
     + [f"smooth-grad(combine={combine})" for combine in ("squared", "variance")]
     + [f"integrated-gradients(rule={rule})" for rule in ("middle", "left", "right", "trapezoid")],
 )
 def test_every_other_setting_has_a_translation_too(text: str) -> None:
-    settings = settings_of(method_from(text))
-    assert [f"{k} {v}" for k, v in settings.items() if k != "site" and english_in("setting", f"{k} {v}")] == []
+    settings = {k: v for k, v in settings_of(method_from(text)).items() if v is not None and k != "site"}
+    assert [f"{k} {v}" for k, v in settings.items() if english_in("setting", f"{k} {v}")] == []
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from pellucid.capture.handing import Handing
 from pellucid.capture.scores import Score
 from pellucid.capture.sites import INPUT, Site, select_one
 from pellucid.models.preprocessing import Preprocessing
@@ -157,23 +158,29 @@ class Ask:
         variants: The inputs to run; or, where `site` is one, what the site returns instead.
         want: What is answered. "score": the scores of all variants, (count, batch). "logits": their answers,
             (count, batch, classes). "slope": derivatives at the input, weighted and summed over the variants, of the
-            batch's shape. "read": a `Seen` whose tensors are (count, batch, ...).
+            batch's shape. "read": a `Seen` whose tensors are (count, batch, ...). "relevance": a `HandedDown` likewise.
         weights: For slopes, the weight of each variant; all 1 if not given.
         site: Where the variants are put: at the input, or at a site, for scores and logits; then only what depends on
             it is run.
-        reads: For "read", what is read of each variant.
+        reads: For "read", what is read of each variant; for "relevance", its values are the places whose relevance is
+            read.
         ruling: For "read", another backward rule per operation.
+        handing: For "relevance", the rule by which each operation hands it down.
+        start: For "relevance", what each channel of the score begins with: "share", its part of the score; or "weight",
+            its weight in the score.
         partners: For "read", an input that goes through the same pass beside each variant, so that a rule sees the
             values of both: the rows of the variants come first, then those of their partners in the same order. Only
             the variants have a score and are answered.
     """
 
     variants: Variants
-    want: Literal["score", "logits", "slope", "read"]
+    want: Literal["score", "logits", "slope", "read", "relevance"]
     weights: tuple[float, ...] | None = None
     site: str = INPUT
     reads: Reads = field(default_factory=Reads)
     ruling: Ruling | None = None
+    handing: Handing | None = None
+    start: Literal["share", "weight"] = "share"
     partners: Variants | None = None
 
 
@@ -283,7 +290,7 @@ class Given:
     preparing: Preprocessing | None = None
 
 
-# Answers are a `Seen` where that was wanted, else a tensor.
+# Answers are a `Seen` or `HandedDown` where that was wanted, else a tensor.
 Probing = Generator[Ask, Any, Parts]
 
 

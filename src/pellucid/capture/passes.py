@@ -3,7 +3,7 @@
 It records passes, runs them again with sites changed, takes derivatives, and leaves the model exactly as it was.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -334,6 +334,49 @@ def derivative(total: Tensor, inputs: Sequence[Any], *, retain_graph: bool = Fal
             raise
         said = " ".join(str(error).split())[:200]
         raise ModelError(f"no derivative can be taken through this model: {said}") from error
+
+
+def pull(
+    function: Callable[..., Tensor], inputs: Sequence[Tensor]
+) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, ...]]]:
+    """What a function of tensors returns, and how slopes go back through it.
+
+    Args:
+        function: Pure: it overwrites none of them.
+        inputs: What it is given.
+
+    Returns:
+        Its result; and a function from slopes at the result to slopes at each input, 0 where it does not depend on one.
+    """
+    with torch.enable_grad():
+        leaves = [each.detach().requires_grad_(each.is_floating_point()) for each in inputs]
+        made = function(*leaves)
+
+    def back(slope: Tensor) -> tuple[Tensor, ...]:
+        wanted = [leaf for leaf in leaves if leaf.requires_grad]
+        found: Sequence[Tensor | None] = [None] * len(wanted)
+        if made.requires_grad:
+            found = torch.autograd.grad(made, wanted, slope.to(made.dtype), retain_graph=True, allow_unused=True)
+        slopes = iter(found)
+        each = [next(slopes) if leaf.requires_grad else None for leaf in leaves]
+        return tuple(torch.zeros_like(leaf) if s is None else s for leaf, s in zip(leaves, each, strict=True))
+
+    return made.detach(), back
+
+
+@contextmanager
+def program(module: nn.Module, batch: Tensor) -> Iterator[tuple[Program, Recorder, Any]]:
+    """One pass as a list of steps, with the recorder and the output; the model is in our hands meanwhile.
+
+    Raises:
+        CapacityError: The values of its steps do not fit into memory.
+    """
+    # With derivatives on, a tensor that depends on the picture shows itself even where no step has made it.
+    with undisturbed(module) as weights, torch.enable_grad(), in_memory(module, batch):
+        steps, given = Program(), batch.detach().clone().requires_grad_(True).clone()
+        steps.begin(given)
+        recorder = Recorder(module, intercept=steps, before_write=weights.before_write)
+        yield steps, recorder, forward(module, given, recorder)
 
 
 # -- scores

@@ -1,24 +1,24 @@
 """The questions of a probe, run in batches that halve when memory runs out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from pellucid.capture import knowledge, passes, reading
 from pellucid.capture.asks import INPUT, Ask, Facts, Given, Parts, Probe, Reads, Seen, Variants
+from pellucid.capture.descending import hand_down
 from pellucid.capture.failures import DecidesTogetherError, is_out_of_memory, too_large
+from pellucid.capture.handing import HandedDown
 from pellucid.capture.passes import Spent
-from pellucid.capture.replay import Edit, Replay
-from pellucid.capture.scores import LOGITS, Score, evaluate
+from pellucid.capture.scores import LOGITS, Score
+from pellucid.capture.trials import Trials
 from pellucid.errors import CapacityError, MethodError
 from pellucid.models.preprocessing import Preprocessing
 
-WINDOWS = 48
-"""Most variants of a picture that differ in a window and are run at once."""
-SITE_BYTES = 64_000_000
-"""Most memory that the variants of a site take at once."""
+MANY = 16
+"""From this number of variants on, recording a pass for them pays."""
 
 
 def run_probe(
@@ -56,7 +56,8 @@ def run_probe(
     Raises:
         CapacityError: Not even one item fits into memory.
     """
-    questions = _Questions(module=module, batch=batch, scores=scores, size=batch_size, spent=spent)
+    trials = Trials(module=module, batch=batch, scores=scores, size=batch_size, spent=spent)
+    questions = _Questions(module=module, batch=batch, scores=scores, size=batch_size, spent=spent, trials=trials)
     rng = torch.Generator(device="cpu").manual_seed(seed)
     given = Given(x=batch, rng=rng, facts=facts, seen=seen, scores=values, explained=tuple(scores), preparing=preparing)
     probing = method.probe(given)
@@ -77,19 +78,29 @@ class _Questions:
     scores: Sequence[Score]
     size: int
     spent: Spent
-    replays: dict[int, Replay] = field(default_factory=dict)
+    trials: Trials
 
-    def answer(self, ask: Ask) -> Tensor | Seen:
-        """The scores or the logits of all variants, the weighted sum of the slopes, or what was read."""
+    def answer(self, ask: Ask) -> Tensor | Seen | HandedDown:
+        """The scores or the logits of all variants, the weighted sum of the slopes, what was read or handed down."""
         if ask.site != INPUT:
-            return self._at_site(ask)
+            return self.trials.at_site(ask)
         if ask.want == "read":
             return self._read(ask) if ask.partners is None else self._pairs(ask, ask.partners)
-        if ask.variants.boxes is not None and ask.want in ("score", "logits") and self.batch.dim() == 4:
-            return self._in_windows(ask, ask.variants.boxes)
+        if ask.want == "relevance":
+            return self._handed_down(ask)
         return self._slope(ask) if ask.want == "slope" else self._plain(ask)
 
     def _plain(self, ask: Ask) -> Tensor:
+        boxes, count = ask.variants.boxes, ask.variants.count
+        if self.batch.dim() == 4 and (boxes is not None or count >= MANY):
+            height, width = self.batch.shape[-2:]
+            # A recorded pass runs faster than the model's own code, also on whole pictures.
+            whole = torch.tensor([[0, 0, height, width]]).expand(count, -1)
+            answered = self.trials.in_windows(ask, whole if boxes is None else boxes)
+            if answered is not None:
+                return answered
+            if boxes is not None:
+                self.spent.remarks.add("windows were run as whole pictures: this model cannot be run in tiles")
         found: list[Tensor] = []
 
         def run(x: Tensor, chunk: _Chunk) -> None:
@@ -181,6 +192,20 @@ class _Questions:
             slopes={name: self._by_variant(tensor) for name, tensor in joined.slopes.items()},
         )
 
+    def _handed_down(self, ask: Ask) -> HandedDown:
+        found: list[HandedDown] = []
+        assert ask.handing is not None
+        handing = ask.handing
+
+        def run(x: Tensor, chunk: _Chunk) -> None:
+            found.append(
+                hand_down(self.module, x, self._scores(chunk), handing, start=ask.start, places=ask.reads.values)
+            )
+            self.spent.backwards += len(x)
+
+        self._each(ask.variants, run)
+        return HandedDown.joined(found).each(self._by_variant)
+
     def _scores(self, chunk: "_Chunk") -> list[Score]:
         return [self.scores[item] for _, item in chunk]
 
@@ -214,91 +239,6 @@ class _Questions:
             oldest = work[done][0] if done < len(work) else variants.count
             made = {variant: tensor for variant, tensor in made.items() if variant >= oldest}
 
-    def _at_site(self, ask: Ask) -> Tensor:
-        """Variants of a site, item by item; what comes before the site is not run again."""
-        count = ask.variants.count
-        rows = [self._of_item(ask, item, count) for item in range(len(self.batch))]
-        return torch.stack(rows, dim=1)
-
-    def _replay(self, item: int) -> Replay:
-        if item not in self.replays:
-            self.replays = {item: passes.replay(self.module, self.batch[item : item + 1])}
-            self.spent.calls += 1
-            self.spent.forwards += 1
-        return self.replays[item]
-
-    def _in_windows(self, ask: Ask, boxes: Tensor) -> Tensor:
-        """Variants that differ in a window, item by item; whole pictures where that is not possible."""
-        rows = []
-        for item in range(len(self.batch)):
-            found = self._windows_of(ask, boxes, item)
-            if found is None:
-                self.spent.remarks.add("windows were run as whole pictures: this model cannot be run in tiles")
-                return self._plain(ask)
-            rows.append(found)
-        return torch.stack(rows, dim=1)
-
-    def _windows_of(self, ask: Ask, boxes: Tensor, item: int) -> Tensor | None:
-        place = self.scores[item].place
-        before = None if place == LOGITS else place
-        incremental = passes.incremental(self.module, self.batch[item : item + 1], before=before)
-        self.spent.calls += 1
-        self.spent.forwards += 1
-        if incremental is None:
-            return None
-        replay, score, found = self._replay(item), self.scores[item], []
-        places = frozenset({score.place} - {LOGITS})
-        done, size = 0, WINDOWS
-        while done < len(boxes):
-            rows = range(done, min(done + size, len(boxes)))
-            variants = torch.stack([ask.variants.make(number)[item] for number in rows])
-            try:
-                frontier = incremental.run(variants, boxes[rows.start : rows.stop].to(variants.device))
-                edits = {site: _putting(maps) for site, maps in frontier.maps.items()}
-                seen = replay.places(edits, copies=len(rows), sites=places)
-            except (RuntimeError, MemoryError, CapacityError) as error:
-                if not (is_out_of_memory(error) or isinstance(error, CapacityError)) or len(rows) == 1:
-                    raise
-                size = len(rows) // 2
-                continue
-            if not done and not self._agrees(variants[:1], seen[LOGITS][:1]):
-                return None
-            self.spent.calls += 1
-            self.spent.forwards += len(rows)
-            found.append(seen[LOGITS] if ask.want == "logits" else evaluate([score] * len(rows), seen))
-            done = rows.stop
-        return torch.cat(found)
-
-    def _agrees(self, variant: Tensor, logits: Tensor) -> bool:
-        """Whether a whole picture gives the same answer."""
-        expected = passes.answer(self.module, variant).logits
-        self.spent.calls += 1
-        self.spent.forwards += 1
-        return bool(((logits - expected).abs() <= 1e-4 * (1 + expected.abs().max())).all())
-
-    def _of_item(self, ask: Ask, item: int, count: int) -> Tensor:
-        replay, score = self._replay(item), self.scores[item]
-        places = frozenset({score.place} - {LOGITS})
-        found: list[Tensor] = []
-        done, size = 0, count
-        while done < count:
-            first = ask.variants.of_item(done, item)
-            size = min(size, max(1, SITE_BYTES // max(first.nbytes, 1)))
-            rest = [ask.variants.of_item(number, item) for number in range(done + 1, min(done + size, count))]
-            values = torch.cat([first, *rest])
-            try:
-                seen = replay.places({ask.site: _putting(values)}, copies=len(values), sites=places)
-            except CapacityError:
-                if len(values) == 1:
-                    raise
-                size = len(values) // 2
-                continue
-            self.spent.calls += 1
-            self.spent.forwards += len(values)
-            found.append(seen[LOGITS] if ask.want == "logits" else evaluate([score] * len(values), seen))
-            done += len(values)
-        return torch.cat(found)
-
 
 _Chunk = list[tuple[int, int]]
 
@@ -306,7 +246,3 @@ _Chunk = list[tuple[int, int]]
 def _with_places(reads: Reads, scores: Sequence[Score]) -> Reads:
     """What is wanted, and the values that the scores are made of."""
     return reads | Reads(values=frozenset(score.place for score in scores) - {LOGITS})
-
-
-def _putting(values: Tensor) -> Edit:
-    return lambda _: values

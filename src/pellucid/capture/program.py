@@ -43,6 +43,10 @@ class Step:
     inputs: tuple[int, ...]
     results: tuple[int, ...]
 
+    def argument(self, place: int, name: str, default: Any = None) -> Any:
+        """An argument by place or by name."""
+        return self.args[place] if place < len(self.args) else self.kwargs.get(name, default)
+
 
 @dataclass(slots=True)
 class Program:
@@ -51,14 +55,18 @@ class Program:
     Attributes:
         values: What the item was, and what the steps returned, each as it was before anybody overwrote it.
         steps: The operations, in order.
-        is_whole: Whether the steps are all that has happened. False where memory is overwritten that somebody may still
-            look at through another tensor.
+        is_whole: Whether the steps are all that has happened. False where memory was overwritten and then looked at
+            through another tensor.
+        lost_at: The first site that looked at overwritten memory, or was given a tensor which depends on the item and
+            which no step has made; the latter is known only of a pass on an item that requires a gradient.
     """
 
     values: list[Tensor] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     is_whole: bool = True
+    lost_at: str = ""
     _numbers: dict[int, tuple[weakref.ref[Tensor], int]] = field(default_factory=dict)
+    _stale: dict[int, weakref.ref[Tensor]] = field(default_factory=dict)
 
     def begin(self, item: Tensor) -> None:
         """Note the tensor that the model is given."""
@@ -69,13 +77,18 @@ class Program:
     ) -> Any:
         """Run an operation and note what it returned."""
         given = tensors_in((args, kwargs))
-        numbers = [number for number in map(self._number, given) if number is not None]
+        known = list(map(self._number, given))
+        numbers = [number for number in known if number is not None]
+        stale = any(map(self._is_stale, given))
+        stray = any(n is None and t.requires_grad for n, t in zip(known, given, strict=True))
         target = written_in_place(function, args, kwargs)
         if target is not None:
             self._about_to_write(target)
         noted = _noted(args, self._number), _noted(kwargs, self._number)
         result = function(*args, **kwargs)
         made = tensors_in(result) if target is None else [target]
+        if made and (stale or stray):  # to look at a shape is no harm
+            self.is_whole, self.lost_at = self.is_whole and not stale, self.lost_at or site
         if not numbers or not made:
             return result
         if target is None and len(made) == 1 and any(made[0] is each for each in given):
@@ -111,6 +124,10 @@ class Program:
         known = self._numbers.get(id(tensor))
         return known[1] if known is not None and known[0]() is tensor else None
 
+    def _is_stale(self, tensor: Tensor) -> bool:
+        known = self._stale.get(id(tensor))
+        return known is not None and known() is tensor
+
     def _note(self, tensor: Tensor) -> int:
         self.values.append(tensor.detach())
         self._numbers[id(tensor)] = weakref.ref(tensor), len(self.values) - 1
@@ -118,10 +135,12 @@ class Program:
 
     def _about_to_write(self, target: Tensor) -> None:
         place, mine = storage_of(target), self._number(target)
-        for ref, _ in self._numbers.values():
+        for ref, _ in list(self._numbers.values()):
             tensor = ref()
             if tensor is not None and tensor is not target and storage_of(tensor) == place:
-                self.is_whole = False
+                # It shows something else from now on. A view keeps its base alive, so this alone is no harm.
+                self._stale[id(tensor)] = ref
+                del self._numbers[id(tensor)]
         if mine is None:
             # What did not depend on the item may do so from now on.
             self.is_whole = False

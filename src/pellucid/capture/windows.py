@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pellucid.capture.folding import folded, is_fixed
 from pellucid.capture.operations import words
 from pellucid.capture.program import Program, Step, Value
 from pellucid.capture.tiles import Span, Tiles, Window, joined, moved
@@ -56,7 +57,7 @@ class Incremental:
         self._last_use = {number: place for place, step in enumerate(program.steps) for number in step.inputs}
         self._last_use |= dict.fromkeys(output, len(program.steps))
         self._made_at = {number: place for place, step in enumerate(program.steps) for number in step.results}
-        self._folded = _folded(program.steps, program.values, self._last_use)
+        self._folded = _all_folded(program.steps, program.values, self._last_use)
         self._stops = self._possible_stops(before)
 
     @property
@@ -64,6 +65,7 @@ class Incremental:
         """Whether at least one step can be run on tiles."""
         return bool(self._stops)
 
+    @torch.no_grad()
     def run(self, variants: Tensor, boxes: Tensor) -> Frontier:
         """Tiles of some variants, as far as they go.
 
@@ -100,7 +102,7 @@ class Incremental:
             return _pooled(given[0], step, base)
         given = joined(given) if len(given) > 1 else given
         if step.op == "cat":
-            order = [given[step.inputs.index(value.number)] for value in _argument(step, 0, "tensors")]
+            order = [given[step.inputs.index(value.number)] for value in step.argument(0, "tensors")]
             return given[0].each(torch.cat([each.tile for each in order], dim=3), base)
         tiles = {number: each.tile.permute(0, 3, 1, 2) for number, each in zip(step.inputs, given, strict=True)}
         args, kwargs = _filled(step.args, tiles), _filled(step.kwargs, tiles)
@@ -137,22 +139,15 @@ class _Folded:
     skipped: set[int] = field(default_factory=set)
 
 
-def _folded(steps: list[Step], values: list[Tensor], last_use: Mapping[int, int]) -> _Folded:
+def _all_folded(steps: list[Step], values: list[Tensor], last_use: Mapping[int, int]) -> _Folded:
     found = _Folded()
     for place, (step, after) in enumerate(itertools.pairwise(steps)):
         follows = step.op == "conv2d" and after.op == "batch_norm" and after.inputs == step.results
         if not follows or last_use[step.results[0]] != place + 1 or not _is_supported(after, values):
             continue
-        mean, variance = _argument(after, 1, "running_mean"), _argument(after, 2, "running_var")
-        scale, shift = _argument(after, 3, "weight"), _argument(after, 4, "bias")
-        factor = torch.rsqrt(variance + _argument(after, 7, "eps", 1e-5))
-        factor = factor if scale is None else factor * scale
-        weight, bias = _argument(step, 1, "weight"), _argument(step, 2, "bias")
-        moved_bias = (0 if bias is None else bias) - mean
-        found.weights[place] = (
-            (weight * factor[:, None, None, None]).detach().contiguous(memory_format=torch.channels_last),
-            (moved_bias * factor + (0 if shift is None else shift)).detach(),
-        )
+        weight, bias = folded(step, after)
+        # The layout in which tiles come.
+        found.weights[place] = weight.contiguous(memory_format=torch.channels_last), bias
         found.skipped.add(place + 1)
     return found
 
@@ -162,17 +157,17 @@ def _is_supported(step: Step, values: list[Tensor]) -> bool:
     if len(step.results) != 1 or any(each.dim() != 4 or not each.is_floating_point() for each in maps):
         return False
     if step.op == "conv2d":
-        weight = _argument(step, 1, "weight")
+        weight = step.argument(1, "weight")
         return isinstance(weight, Tensor) and _window(step) is not None
     if step.op in ("max_pool2d", "avg_pool2d"):
         return _window(step) is not None
     if step.op == "batch_norm":
-        return _argument(step, 1, "running_mean") is not None and _argument(step, 5, "training", False) is False
+        return is_fixed(step)
     if step.op == "dropout" or step.op == "dropout2d":
-        return _argument(step, 2, "training", True) is False
+        return step.argument(2, "training", True) is False
     if step.op == "cat":
-        tensors = _argument(step, 0, "tensors")
-        return all(isinstance(each, Value) for each in tensors) and _argument(step, 1, "dim", 0) in (1, -3)
+        tensors = step.argument(0, "tensors")
+        return all(isinstance(each, Value) for each in tensors) and step.argument(1, "dim", 0) in (1, -3)
     same = all(each.shape == maps[-1].shape for each in maps)
     if step.op in _ARITHMETIC:
         others = [each for each in (*step.args, *step.kwargs.values()) if isinstance(each, Tensor)]
@@ -188,10 +183,6 @@ def _is_per_channel(tensor: Tensor) -> bool:
     )
 
 
-def _argument(step: Step, place: int, name: str, default: Any = None) -> Any:
-    return step.args[place] if place < len(step.args) else step.kwargs.get(name, default)
-
-
 def _pair(value: Any) -> tuple[int, int]:
     return (int(value), int(value)) if isinstance(value, int) else (int(value[0]), int(value[-1]))
 
@@ -199,24 +190,22 @@ def _pair(value: Any) -> tuple[int, int]:
 def _window(step: Step) -> Window | None:
     """How a convolution or pooling moves; None for one that is not done on tiles."""
     if step.op == "conv2d":
-        weight, padding = _argument(step, 1, "weight"), _argument(step, 4, "padding", 0)
-        dilation = _pair(_argument(step, 5, "dilation", 1))
+        weight, padding = step.argument(1, "weight"), step.argument(4, "padding", 0)
+        dilation = _pair(step.argument(5, "dilation", 1))
         kernel = tuple(d * (k - 1) + 1 for d, k in zip(dilation, weight.shape[2:], strict=True))
         if isinstance(padding, str):
             if padding == "same" and any(k % 2 == 0 for k in kernel):
                 return None
             padding = [(k - 1) // 2 for k in kernel] if padding == "same" else 0
-        stride = _pair(_argument(step, 3, "stride", 1))
+        stride = _pair(step.argument(3, "stride", 1))
         return Window((kernel[0], kernel[1]), stride, _pair(padding))
-    kernel, stride = _argument(step, 1, "kernel_size"), _argument(step, 2, "stride")
-    padding = _argument(step, 3, "padding", 0)
+    kernel, stride = step.argument(1, "kernel_size"), step.argument(2, "stride")
+    padding = step.argument(3, "padding", 0)
     if step.op == "max_pool2d":
-        plain = _pair(_argument(step, 4, "dilation", 1)) == (1, 1)
+        plain = _pair(step.argument(4, "dilation", 1)) == (1, 1)
     else:
-        counted = _argument(step, 5, "count_include_pad", True) or _pair(padding) == (0, 0)
-        plain = (
-            counted and not _argument(step, 4, "ceil_mode", False) and _argument(step, 6, "divisor_override") is None
-        )
+        counted = step.argument(5, "count_include_pad", True) or _pair(padding) == (0, 0)
+        plain = counted and not step.argument(4, "ceil_mode", False) and step.argument(6, "divisor_override") is None
     if not plain:
         return None
     return Window(_pair(kernel), _pair(kernel if stride is None or stride == [] else stride), _pair(padding))
@@ -225,8 +214,8 @@ def _window(step: Step) -> Window | None:
 def _convolved(x: Tiles, step: Step, base: Tensor, folded: tuple[Tensor, Tensor] | None) -> Tiles:
     window = _window(step)
     assert window is not None
-    weight, bias = folded or (_argument(step, 1, "weight"), _argument(step, 2, "bias"))
-    dilation, groups = _pair(_argument(step, 5, "dilation", 1)), _argument(step, 6, "groups", 1)
+    weight, bias = folded or (step.argument(1, "weight"), step.argument(2, "bias"))
+    dilation, groups = _pair(step.argument(5, "dilation", 1)), step.argument(6, "groups", 1)
     if x.is_whole:
         found = F.conv2d(x.maps(), weight, bias, window.stride, window.padding, dilation, groups)
         return _everywhere(found, base)

@@ -135,7 +135,8 @@ def _value(text: str, kind: Any) -> Any:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return {"true": True, "false": False, "none": None}.get(text.lower(), text)
-    return float(value) if kind is float and isinstance(value, int) and not isinstance(value, bool) else value
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if whole and kind in (float, float | None) else value
 
 
 def _written(value: object) -> str:

@@ -11,6 +11,9 @@ from pellucid.errors import MethodError, SettingError
 from pellucid.methods.catalogue import register
 from pellucid.methods.segments import check_segments, draws, game_of, pieces_of, whole_number
 
+_ROUNDING = 64
+"""So many units in the last place of the score are taken for rounding."""
+
 
 @register("lime")
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +84,10 @@ class Lime:
             effective.append(weights.sum() ** 2 / (weights**2).sum())
             values.append(value)
             errors.append(error)
-            fidelity.append(share)
-            if not found.any():
+            # Scores that differ by rounding alone would have a fidelity too, of nothing.
+            still = bool(found.abs().max() <= _ROUNDING * torch.finfo(scores.dtype).eps * given.scores[item].abs())
+            fidelity.append(torch.full_like(share, torch.nan) if still else share)
+            if still:
                 notes[item] = ("the score is the same for every sample, so there is nothing for the model to fit",)
         pieces = pieces_of(game, values, errors)
         checks = {"fidelity R²": torch.stack(fidelity), "effective samples": torch.stack(effective)}
