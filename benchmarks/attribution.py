@@ -179,9 +179,9 @@ def many_cams(methods: tuple[str, ...]) -> Callable[[], Any]:
             for picture_number in range(2):
                 explanation = mine[picture_number * len(methods)]
                 for number, part in enumerate(explanation.parts):
-                    large = F.interpolate(
-                        torch.tensor(part.values)[None, None], size=(SIDE, SIDE), mode="bilinear"
-                    )[0, 0].numpy()
+                    large = F.interpolate(torch.tensor(part.values)[None, None], size=(SIDE, SIDE), mode="bilinear")[
+                        0, 0
+                    ].numpy()
                     drawn = (large - large.min()) / (np.ptp(large) or 1.0)
                     worst = max(worst, float(np.abs(drawn - other[number * 32 + picture_number][0]).max()))
             return f"grad-cam of two pictures, maps from 0 to 1: largest difference {worst:.1e}"

@@ -639,3 +639,15 @@ def test_the_class_layer_is_found_quickly_also_where_paths_multiply() -> None:
             return x
 
     assert passes.facts(Diamonds(), torch.randn(1, 4)).class_site == "fc"
+
+
+def test_a_probe_knows_what_the_score_of_each_item_is_made_of() -> None:
+    class Knowing(Path):
+        def probe(self, given: Given) -> Probing:
+            weights = torch.tensor([[score.weights[1]] for score in given.explained])
+            yield Ask(variants=Variants(count=1, make=lambda _: given.x), want="score")
+            return Parts(pieces=(Piece(place="input", axes=("items",), values=weights),))
+
+    scores = [Score(place="logits", weights={1: weight}) for weight in (1.0, -2.0)]
+    found = ask(Net(), torch.randn(2, 3, 5, 5), Knowing(), scores)
+    assert found.pieces[0].values.flatten().tolist() == [1.0, -2.0]

@@ -327,6 +327,9 @@ class Gated(Small):
         (Gated, "lrp", "a product of two activations"),
         (Small, "lrp(first=box, low=0.0, high=0.1)", "between low and high"),
         (Gated, "excitation-backprop", "a product of two activations"),
+        (Small, "kernel-shap(samples=20, segments=grid:4)", "apart by 20 samples"),
+        (Small, "lime(samples=10, segments=grid:4)", "by 10 samples"),
+        (Small, "lime(segments=grid:3, width=0.001, ridge=0)", "by these samples"),
         (Branching, "grad-cam(site=aside)", "does not depend on site"),
         (Branching, "grad-cam(site=blind)", "site 'blind'"),
         (Detached, "saliency", "site 'input'"),
@@ -352,6 +355,7 @@ def test_every_setting_of_every_method_has_a_translation(method: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["grad-cam(sign=both)", "grad-cam++(exponent=score)", "ablation-cam(divisor=none)", "fullgrad(terms=absolute)"]
+    + ["lime(segments=slic:50)"]
     + [f"hirescam(fusion={fusion})" for fusion in ("mean", "max", "mean:input", "max:input")]
     + [f"lrp(composite={name})" for name in COMPOSITES]
     + [f"lrp(first={first}, low=-2.1, high=2.6)" for first in FIRSTS]

@@ -52,6 +52,7 @@ def test_every_korean_sentence_is_korean_unless_it_is_a_name() -> None:
     names |= {"graph.settings", "figure.empty"}
     cams = "cam grad-cam++ xgrad-cam hirescam layer-cam eigen-cam eigen-grad-cam score-cam ablation-cam fullgrad"
     names |= {f"method.{name}" for name in cams.split()}
+    names |= {"method.rise", "method.lime", "method.kernel-shap"}
     foreign = {key for key, text in sentences("ko").items() if not re.search("[가-힣]", text)}
     assert foreign == names
 

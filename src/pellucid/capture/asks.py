@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pellucid.capture.handing import Handing
+from pellucid.capture.scores import Score
 from pellucid.capture.sites import INPUT, Site, select_one
 from pellucid.models.preprocessing import Preprocessing
 
@@ -240,6 +241,7 @@ class Piece:
         values: (batch, *axes).
         name: What it is; None for "pixels" at the input and "map" at a site.
         standard_error: Of each value, where it was sampled.
+        lengths: How many entries along the first axis each item has, where they differ; what follows them is filling.
     """
 
     place: str
@@ -247,6 +249,7 @@ class Piece:
     values: Tensor
     name: str | None = None
     standard_error: Tensor | None = None
+    lengths: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +277,7 @@ class Given:
         facts: What is known about the model.
         seen: What it wanted to read, of the batch as it is.
         scores: The score of each item as it is, (batch,).
+        explained: What the score of each item is made of; for methods that ask which class answers.
         preparing: How pictures become such a batch; None for tensors that were prepared nobody knows how.
     """
 
@@ -282,6 +286,7 @@ class Given:
     facts: Facts
     seen: Seen
     scores: Tensor
+    explained: tuple[Score, ...] = ()
     preparing: Preprocessing | None = None
 
 

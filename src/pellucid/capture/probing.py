@@ -59,7 +59,8 @@ def run_probe(
     trials = Trials(module=module, batch=batch, scores=scores, size=batch_size, spent=spent)
     questions = _Questions(module=module, batch=batch, scores=scores, size=batch_size, spent=spent, trials=trials)
     rng = torch.Generator(device="cpu").manual_seed(seed)
-    probing = method.probe(Given(x=batch, rng=rng, facts=facts, seen=seen, scores=values, preparing=preparing))
+    given = Given(x=batch, rng=rng, facts=facts, seen=seen, scores=values, explained=tuple(scores), preparing=preparing)
+    probing = method.probe(given)
     try:
         ask = next(probing)
         while True:

@@ -147,13 +147,14 @@ def _one(
 
 def _part(piece: Piece, item: int, facts: Facts, *, sides: tuple[int, ...]) -> Part:
     site = None if piece.place == INPUT else facts.site(piece.place)
+    length = slice(None) if piece.lengths is None else slice(piece.lengths[item])
     return Part(
         name=piece.name or ("pixels" if site is None else "map"),
         place=piece.place,
         axes=piece.axes,
-        values=_array(piece.values[item]),
+        values=_array(piece.values[item][length]),
         box=_box(site, sides) if piece.axes[-2:] == ("height", "width") else None,
-        standard_error=None if piece.standard_error is None else _array(piece.standard_error[item]),
+        standard_error=None if piece.standard_error is None else _array(piece.standard_error[item][length]),
     )
 
 
