@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
+from tests.methods.test_contracts import quick
 from torch import Tensor, nn
 
 import pellucid
@@ -186,7 +187,7 @@ def test_a_picture_too_small_is_told_the_site_and_the_least_size() -> None:
     assert pellucid.trace(XAI(width=2), torch.rand(1, 3, 34, 34)).output.shape == (1, 2)
 
 
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("method", [quick(method) for method in METHODS])
 def test_a_method_leaves_the_model_bit_identical_also_after_an_exception(
     method: str, nets: tuple[Residual, Unrolled], x: Tensor
 ) -> None:
@@ -207,19 +208,19 @@ def raising(*_: object) -> None:
     raise RuntimeError("stop here")
 
 
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("method", [quick(method) for method in METHODS])
 def test_a_batch_is_explained_as_its_items_one_by_one(
     method: str, nets: tuple[Residual, Unrolled], x: Tensor, tmp_path: object
 ) -> None:
     together = list(pellucid.explain_many(nets[0], [x], methods=[method]))
     for item, why in enumerate(together):
         alone = pellucid.explain(nets[0], x[item : item + 1], method=method)
-        assert torch.allclose(torch.tensor(alone.values), torch.tensor(why.values), rtol=1e-4, atol=1e-6)
+        assert torch.allclose(torch.tensor(alone.values), torch.tensor(why.values), rtol=1e-3, atol=1e-6)
         assert alone.same_as(pellucid.explain(nets[0], x[item : item + 1], method=method))
         assert pellucid.Explanation.load(alone.save(f"{tmp_path}/{item}")).same_as(alone)
 
 
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("method", [quick(method) for method in METHODS])
 def test_nan_weights_name_the_first_site(method: str, nets: tuple[Residual, Unrolled], x: Tensor) -> None:
     with torch.no_grad():
         nets[0].down.weight[0] = float("nan")

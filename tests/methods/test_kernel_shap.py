@@ -43,6 +43,7 @@ def test_agrees_with_brute_force_within_its_standard_errors() -> None:
 
 
 def test_approaches_captum_with_many_samples() -> None:
+    pytest.importorskip("sklearn", reason="Captum's KernelShap needs scikit-learn")
     module, x = net("batch norm").double(), pictures().double()
     torch.manual_seed(0)
     theirs = Peer(module).attribute(x, target=1, feature_mask=grid(x, 2)[None, None], n_samples=4000)[0, 0]
