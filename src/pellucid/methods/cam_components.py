@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pellucid.capture.asks import Facts, Parts, Reads, Seen
-from pellucid.methods.cam_sites import AtSites, Fusion, Sign, check_word, pieces, signed_parts
+from pellucid.methods.cam_sites import AtSites, Fusion, OfSlopes, Sign, pieces, signed_parts
 from pellucid.methods.catalogue import register
 
 _CLASSLESS = "eigen-cam has no class: it shows the strongest pattern of the maps, and the same one for every target"
@@ -51,7 +51,7 @@ class EigenCAM(AtSites):
 
 @register("eigen-grad-cam")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EigenGradCAM(AtSites):
+class EigenGradCAM(OfSlopes):
     """The strongest pattern in slope × activation of a site: Eigen-CAM with a class.
 
     Values are in units of the score; `share of the component` tells which share of the squares of slope × activation
@@ -71,15 +71,6 @@ class EigenGradCAM(AtSites):
     site: str = "default"
     sign: Sign = "positive"
     fusion: Fusion = "none"
-
-    def __post_init__(self) -> None:
-        AtSites.__post_init__(self)
-        check_word("sign", self.sign, Sign)
-
-    def reads(self, facts: Facts) -> Reads:
-        """Values and slopes of the sites."""
-        names = frozenset(site.name for site in self.sites(facts))
-        return Reads(values=names, slopes=names)
 
     def combine(self, seen: Seen, facts: Facts) -> Parts:
         """The first principal component of slope × activation at each site."""

@@ -4,6 +4,7 @@ What a map is made of belongs to the methods; nothing here knows their formulas.
 """
 
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -53,8 +54,8 @@ class AtSites:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SlopeMaps(AtSites):
-    """A method that makes the map of a site of nothing but the site's values and the score's slopes there."""
+class OfSlopes(AtSites):
+    """What all of them have in common that read a site's values and the score's slopes there."""
 
     sign: Sign = "positive"
 
@@ -67,6 +68,11 @@ class SlopeMaps(AtSites):
         names = frozenset(site.name for site in self.sites(facts))
         return Reads(values=names, slopes=names)
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlopeMaps(OfSlopes, ABC):
+    """A method that makes the map of a site of nothing but what it reads there."""
+
     def combine(self, seen: Seen, facts: Facts) -> Parts:
         """One map per site, or the maps put together."""
         sites = self.sites(facts)
@@ -75,9 +81,9 @@ class SlopeMaps(AtSites):
         raw = [self.map(values, slopes) for values, slopes in read]
         return signed_parts(sites, raw, facts, sign=self.sign, fusion=self.fusion, remarks=remarks)
 
+    @abstractmethod
     def map(self, values: Tensor, slopes: Tensor) -> Tensor:
         """The map of one site, before any cut."""
-        raise NotImplementedError
 
     def remarks(self, values: Tensor, slopes: Tensor) -> Notes:
         """What a reader must know about the map of an item, apart from its sign."""

@@ -17,7 +17,7 @@ from pellucid.capture.asks import (
     Variants,
 )
 from pellucid.errors import MethodError
-from pellucid.methods.cam_sites import AtSites, Fusion, Sign, check_word, enlarged, fused, signed_parts
+from pellucid.methods.cam_sites import Fusion, OfSlopes, Sign, enlarged, fused, signed_parts
 from pellucid.methods.cams import weighted_maps
 from pellucid.methods.catalogue import register
 from pellucid.methods.gradients import axes_of
@@ -26,7 +26,7 @@ from pellucid.methods.rectifiers import GuidedBackpropagation
 
 @register("guided-grad-cam")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GuidedGradCAM(AtSites):
+class GuidedGradCAM(OfSlopes):
     """Guided backpropagation at the input, times the Grad-CAM map of a site enlarged to the input.
 
     The map is enlarged by bilinear interpolation between the middles of its cells. Values are a product of two
@@ -47,18 +47,9 @@ class GuidedGradCAM(AtSites):
     sign: Sign = "positive"
     fusion: Fusion = "none"
 
-    def __post_init__(self) -> None:
-        AtSites.__post_init__(self)
-        check_word("sign", self.sign, Sign)
-
     def passes(self, facts: Facts) -> Passes:
         """One forward and backward with guided rectifiers."""
         return Passes(forwards=facts.items, backwards=facts.items)
-
-    def reads(self, facts: Facts) -> Reads:
-        """Values and slopes of the sites, by the usual derivatives."""
-        names = frozenset(site.name for site in self.sites(facts))
-        return Reads(values=names, slopes=names)
 
     def probe(self, given: Given) -> Probing:
         """Grad-CAM from what was read, and guided backpropagation in a pass of its own."""

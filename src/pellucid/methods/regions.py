@@ -3,7 +3,7 @@
 import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -27,9 +27,33 @@ from pellucid.methods.segments import (
 Kind = Literal["sufficient-region", "necessary-region"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Region:
+    """What both have in common: settings, price, and the search for what their own names say."""
+
+    _kind: ClassVar[Kind]
+
+    segments: str = "grid:7"
+    baseline: str = "zero"
+    budget: int = 50
+
+    def __post_init__(self) -> None:
+        whole_number("budget", self.budget, least=1)
+        check_segments(self.segments, self.baseline)
+
+    def passes(self, facts: Facts) -> Passes:
+        """The most that the search can cost."""
+        return _most(facts, self.segments, self.budget)
+
+    def probe(self, given: Given) -> Probing:
+        """Search sets of segments."""
+        asked = _probe(given, self._kind, segments=self.segments, baseline=self.baseline, budget=self.budget)
+        return (yield from asked)
+
+
 @register("sufficient-region")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SufficientRegion:
+class SufficientRegion(_Region):
     """The fewest segments that are enough: alone on the baseline, they make the model answer the explained class.
 
     Values are 1 on segments of the region and 0 elsewhere, no score. A class is the answer when its logit is strictly
@@ -52,30 +76,15 @@ class SufficientRegion:
         2019, section 3 (the question; the search is another).
     """
 
+    _kind: ClassVar[Kind] = "sufficient-region"
     segments: str = "grid:7"
     baseline: str = "zero"
     budget: int = 50
 
-    def __post_init__(self) -> None:
-        whole_number("budget", self.budget, least=1)
-        check_segments(self.segments, self.baseline)
-
-    def passes(self, facts: Facts) -> Passes:
-        """The most that the search can cost."""
-        return _most(facts, self.segments, self.budget)
-
-    def probe(self, given: Given) -> Probing:
-        """Search sets that keep the class."""
-        return (
-            yield from _probe(
-                given, "sufficient-region", segments=self.segments, baseline=self.baseline, budget=self.budget
-            )
-        )
-
 
 @register("necessary-region")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NecessaryRegion:
+class NecessaryRegion(_Region):
     """The fewest segments that the answer cannot do without: under the baseline they take it away.
 
     Values are 1 on segments of the region and 0 elsewhere, no score. When a class is the answer, how the search goes,
@@ -93,25 +102,10 @@ class NecessaryRegion:
         destroying region; the search is another).
     """
 
+    _kind: ClassVar[Kind] = "necessary-region"
     segments: str = "grid:7"
     baseline: str = "zero"
     budget: int = 50
-
-    def __post_init__(self) -> None:
-        whole_number("budget", self.budget, least=1)
-        check_segments(self.segments, self.baseline)
-
-    def passes(self, facts: Facts) -> Passes:
-        """The most that the search can cost."""
-        return _most(facts, self.segments, self.budget)
-
-    def probe(self, given: Given) -> Probing:
-        """Search sets without which the class is lost."""
-        return (
-            yield from _probe(
-                given, "necessary-region", segments=self.segments, baseline=self.baseline, budget=self.budget
-            )
-        )
 
 
 def lead(logits: Float[Tensor, "*variants classes"], score: Score) -> Float[Tensor, "*variants"]:
