@@ -139,7 +139,9 @@ def draw_molecule(
     parts.append(_drawn_bonds(bond_lines(places, ends, types, clear=clear, gap=0.13 * bond), line, rimmed=coloured))
     parts += _drawn_letters(letters, places, discs, size=size, disc=disc, coloured=coloured)
     if numbered:
-        parts += _numbers(places, near, away=max(disc, 0.45 * size) + 8, top=top, bottom=bottom, width=width)
+        parts += _numbers(
+            places, near, away=max(disc if coloured else 0.0, 0.6 * size) + 8, top=top, bottom=bottom, width=width
+        )
     scales = [ScaleKey(scale=scale, what=wording.atoms if bond_scale else "", unit=unit)] if scale else []
     scales += [ScaleKey(scale=bond_scale, what=wording.bonds, unit=bond_unit)] if bond_scale else []
     drawn, taken = key(
