@@ -26,10 +26,10 @@ def test_equals_the_papers_sum(baseline: str) -> None:
     with torch.no_grad():
         scores = module(masks[:, None] * x + (1 - masks[:, None]) * cover)[:, 1]
     terms = scores[:, None, None] * masks / 0.3
-    np.testing.assert_allclose(made.values, terms.mean(0), atol=1e-10)
-    np.testing.assert_allclose(made.parts[0].standard_error, terms.std(0) / 40**0.5, atol=1e-8)
-    centred = made.part("centred").values
-    np.testing.assert_allclose(centred, ((scores - scores.mean())[:, None, None] * masks / 0.3).mean(0), atol=1e-10)
+    papers = made.part("not centred")
+    np.testing.assert_allclose(papers.values, terms.mean(0), atol=1e-10)
+    np.testing.assert_allclose(papers.standard_error, terms.std(0) / 40**0.5, atol=1e-8)
+    np.testing.assert_allclose(made.values, ((scores - scores.mean())[:, None, None] * masks / 0.3).mean(0), atol=1e-10)
     assert made.checks["mean score under the masks"] == pytest.approx(float(scores.mean()))
 
 
@@ -52,7 +52,7 @@ def test_only_what_the_model_sees_gets_values_above_the_mean_score() -> None:
             return torch.stack([x[:, :, :4, :4].mean((1, 2, 3)), x.mean((1, 2, 3)) * 0], dim=1)
 
     made = pellucid.explain(Corner(), torch.ones(1, 3, 12, 12), method="rise(masks=2000, cells=4)", target="class:0")
-    part = made.part("centred")
+    part = made.part("pixels")
     assert part.standard_error is not None
     assert part.values[:4, :4].min() > 5 * part.standard_error[:4, :4].max()
     assert (np.abs(part.values[8:, 8:]) < 4.5 * part.standard_error[8:, 8:]).all()

@@ -17,12 +17,12 @@ from pellucid.methods.segments import PLANE, pictures_only, whole_number
 @register("rise")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rise:
-    """How high the score is, on average, when a pixel is shown, among random smooth masks.
+    """By how much the score is higher, on average, when a pixel is shown, among random smooth masks.
 
-    The value of a pixel is `mean of score(x under mask) × mask / expected mask`, in units of the score. It is not
-    centred: each value contains the mean score under all masks, so that differences between pixels count and zero has
-    no meaning. The part `centred` is the same without that mean: 0 where showing the pixel changes nothing.
-    The paper takes probabilities; here the score is what the target says, usually a logit.
+    The value of a pixel is `mean of (score(x under mask) − mean score) × mask / expected mask`, in units of the score:
+    0 where showing the pixel changes nothing. The part `not centred` is the paper's, whose values each contain the mean
+    score under all masks; drawn around 0 it would have one colour everywhere. The paper takes probabilities; here the
+    score is what the target says, usually a logit.
 
     Attributes:
         masks: How many random masks, 2 or more; the same for every picture of a batch.
@@ -78,7 +78,7 @@ class Rise:
                 sums[2 * place] += terms
                 sums[2 * place + 1] += terms**2
         pieces = []
-        for name, (total, squares) in ((None, sums[:2]), ("centred", sums[2:])):
+        for name, (total, squares) in ((None, sums[2:]), ("not centred", sums[:2])):
             value = total / self.masks
             spread = (squares / self.masks - value**2).clamp(min=0) / (self.masks - 1)
             pieces.append(
