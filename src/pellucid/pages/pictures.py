@@ -18,7 +18,7 @@ from pellucid.pages.measuring import cells
 _SMALL = 160
 """Pixels; up to this side a photograph is kept to the last bit, beyond it as a JPEG of high quality."""
 _LONGEST_PHOTOGRAPH = 640
-_LONGEST = 480
+LONGEST = 480
 _CELLS = 64
 _PIXELS = 256
 _CUT = 1.0
@@ -89,7 +89,13 @@ def map_url(entries: np.ndarray, kind: Kind = "sequential") -> str:
 
 
 def drawing(
-    explanation: Explanation, *, prepared: np.ndarray, original: np.ndarray, geometry: Geometry, same_view: bool
+    explanation: Explanation,
+    *,
+    prepared: np.ndarray,
+    original: np.ndarray,
+    geometry: Geometry,
+    same_view: bool,
+    longest: int = LONGEST,
 ) -> Drawing:
     """Draw an explanation on both pictures, on one scale.
 
@@ -102,31 +108,34 @@ def drawing(
         original: The whole picture, possibly reduced.
         geometry: How the one lies in the other, in pixels of `original`.
         same_view: Whether both are the same picture, so that one drawing is enough.
+        longest: Most pixels of a side of the drawing.
     """
     part = explanation.parts[0]
     plane, cell, mean = part.plane(), 1, False
     at_input = part.place == "input"
     box = part.box or (0.0, 0.0, float(prepared.shape[1]), float(prepared.shape[0]))
     if at_input:
-        longest = max(plane.shape)
-        mean = "completeness gap" not in explanation.checks
-        cell = -(-longest // (_PIXELS if mean else _CELLS))
+        most = max(plane.shape)
+        # Of segments every pixel shows the whole value of its segment: such values do not add up over pixels.
+        mean = "completeness gap" not in explanation.checks or explanation.has("segments")
+        cell = -(-most // (min(_PIXELS, longest) if mean else _CELLS))
         plane = cells(plane, cell, mean=mean)
         box = (0.0, 0.0, float(plane.shape[1] * cell), float(plane.shape[0] * cell))
-    kind: Kind = "signed" if at_input or explanation.signed else "sequential"
+    kind = explanation.kind
     cut = _CUT if at_input else 0.0
-    small, shrink = _at_most(prepared, _LONGEST)
+    small, shrink = _at_most(prepared, longest)
     inside = (box[0] * shrink[1], box[1] * shrink[0], box[2] * shrink[1], box[3] * shrink[0])
-    first = overlay(plane, small, kind=kind, box=inside, cut=cut, seen=(0.0, 0.0, small.shape[1], small.shape[0]))
+    first = overlay(plane, small, kind=kind, box=inside, cut=cut, side=longest,
+                    seen=(0.0, 0.0, small.shape[1], small.shape[0]))  # fmt: skip
     second = None
     if not same_view:
         top, left = geometry.to_original(box[1], box[0])
         bottom, right = geometry.to_original(box[3], box[2])
-        whole, again = _at_most(original, _LONGEST)
+        whole, again = _at_most(original, longest)
         there = (left * again[1], top * again[0], right * again[1], bottom * again[0])
         frame = tuple(edge * again[1 - i % 2] for i, edge in enumerate(geometry.frame))
         seen = (frame[0], frame[1], frame[2], frame[3])
-        second = _drawn(overlay(plane, whole, kind=kind, box=there, seen=seen, cut=cut).pixels)
+        second = _drawn(overlay(plane, whole, kind=kind, box=there, seen=seen, cut=cut, side=longest).pixels)
     return Drawing(
         prepared=_drawn(first.pixels), original=second, scale=first.scale, bar=bar(kind),
         rows=plane.shape[0], columns=plane.shape[1], cell=cell, mean=mean,
