@@ -58,7 +58,7 @@ def table(
     colours = fills(cells, scale)
     for row in range(count):
         y = top + high + row * _HIGH
-        name = shortened(rows[row], room=names, size=_SIZE)
+        name = shortened(rows[row], room=names + 0.5, size=_SIZE)
         parts.append(text(name, x=_EDGE + names, y=y + _HIGH / 2 + 4, size=_SIZE, anchor="end"))
         for column in range(wide):
             x, value = left + column * cell, float(cells[row, column])

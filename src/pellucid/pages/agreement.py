@@ -134,14 +134,15 @@ def _matrix(record: Mapping[str, Any], which: str, names: Sequence[str], words: 
     kept = [i for i in range(len(values)) if which == "absolute" or np.isfinite(values[i]).any()]
     values = values[np.ix_(kept, kept)]
     controls = len(names) - len(record["controls"])
-    numbered = [f"{i + 1}" if i < controls else _letter(i - controls) for i in kept]
-    rows = [f"{number} {shortened(names[i], longest=48)}" for number, i in zip(numbered, kept, strict=True)]
+    every = numbered(len(names), controls=len(record["controls"]))
+    columns = [every[i] for i in kept]
+    rows = [f"{every[i]} {shortened(names[i], longest=48)}" for i in kept]
     groups = np.array([int(i >= controls) for i in kept])
     title = words.text(f"gallery.matrix.{which}")
     figure = draw_matrix(
         np.round(values, DECIMALS) + 0.0,
         row_names=rows,
-        column_names=numbered,
+        column_names=columns,
         groups=groups if len(set(groups.tolist())) > 1 else None,
         kind="signed",
         low=-1.0,
@@ -157,11 +158,17 @@ def _matrix(record: Mapping[str, Any], which: str, names: Sequence[str], words: 
         ("", row, ["–" if not np.isfinite(value) else said_value(value) for value in line])
         for row, line in zip(rows, values.tolist(), strict=True)
     ]
-    return {"title": title, "drawing": Inline(figure), "table": {"head": ["", *numbered], "rows": table}}
+    return {"title": title, "drawing": Inline(figure), "table": {"head": ["", *columns], "rows": table}}
 
 
-def _letter(place: int) -> str:
-    return chr(ord("a") + place)
+def numbered(count: int, *, controls: int) -> list[str]:
+    """What stands before the names of maps and above their columns: numbers for methods, letters for controls.
+
+    Args:
+        count: Of all maps.
+        controls: Of the controls, which come last.
+    """
+    return [*map(str, range(1, count - controls + 1)), *(chr(ord("a") + place) for place in range(controls))]
 
 
 def _control(name: str, words: Catalogue) -> str:

@@ -105,4 +105,3 @@ def names_of(explanations: Sequence[Explanation]) -> list[str]:
         settings = ", ".join(f"{name}={value}" for name, value in settings_that_differ(each).items())
         found.append(f"{each.method}({settings})" if settings else each.method)
     return found
-

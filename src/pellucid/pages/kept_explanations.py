@@ -10,7 +10,8 @@ from pellucid.methods.explanation import Explanation
 
 def kept_explanations(explanations: Sequence[Explanation]) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
     """The records in their order, and the arrays of all; the picture is left out, since it is the same for all."""
-    records, arrays = [], {}
+    records: list[dict[str, Any]] = []
+    arrays: dict[str, np.ndarray] = {}
     for i, explanation in enumerate(explanations):
         record, own = explanation.to_record()
         records.append(record)

@@ -10,7 +10,7 @@ import PIL.Image
 from pellucid.figures import png
 from pellucid.figures.colour import Kind, Scale, palette
 from pellucid.figures.legend import bar_png
-from pellucid.figures.overlay import overlay
+from pellucid.figures.overlay import Overlay, overlay
 from pellucid.methods.explanation import Explanation
 from pellucid.models.geometry import Geometry
 from pellucid.pages.measuring import cells
@@ -110,6 +110,47 @@ def drawing(
         same_view: Whether both are the same picture, so that one drawing is enough.
         longest: Most pixels of a side of the drawing.
     """
+    first = on_prepared(explanation, prepared, longest=longest)
+    plane, box = first.plane, first.box
+    second = None
+    if not same_view:
+        top, left = geometry.to_original(box[1], box[0])
+        bottom, right = geometry.to_original(box[3], box[2])
+        whole, again = _at_most(original, longest)
+        there = (left * again[1], top * again[0], right * again[1], bottom * again[0])
+        frame = tuple(edge * again[1 - i % 2] for i, edge in enumerate(geometry.frame))
+        seen = (frame[0], frame[1], frame[2], frame[3])
+        shown = overlay(plane, whole, kind=explanation.kind, box=there, seen=seen, cut=first.cut, side=longest)
+        second = _drawn(shown.pixels)
+    return Drawing(
+        prepared=_drawn(first.overlay.pixels), original=second, scale=first.overlay.scale, bar=bar(explanation.kind),
+        rows=plane.shape[0], columns=plane.shape[1], cell=first.cell, mean=first.mean,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OnPrepared:
+    """An attribution over the picture that the model saw.
+
+    Attributes:
+        overlay: The drawing.
+        plane: The values that are drawn: the map itself, or sums or means over squares of pixels.
+        box: Where they lie in the prepared picture, in pixels.
+        cell: How many values of the input one drawn value stands for, along each side.
+        mean: Whether it is their mean; else their sum.
+        cut: Percent of the drawn values that may lie beyond the scale.
+    """
+
+    overlay: Overlay
+    plane: np.ndarray
+    box: tuple[float, float, float, float]
+    cell: int
+    mean: bool
+    cut: float
+
+
+def on_prepared(explanation: Explanation, prepared: np.ndarray, *, longest: int) -> OnPrepared:
+    """Draw an explanation over the prepared picture; how its values are brought together is said at `drawing`."""
     part = explanation.parts[0]
     plane, cell, mean = part.plane(), 1, False
     at_input = part.place == "input"
@@ -121,25 +162,14 @@ def drawing(
         cell = -(-most // (min(_PIXELS, longest) if mean else _CELLS))
         plane = cells(plane, cell, mean=mean)
         box = (0.0, 0.0, float(plane.shape[1] * cell), float(plane.shape[0] * cell))
-    kind = explanation.kind
     cut = _CUT if at_input else 0.0
     small, shrink = _at_most(prepared, longest)
     inside = (box[0] * shrink[1], box[1] * shrink[0], box[2] * shrink[1], box[3] * shrink[0])
-    first = overlay(plane, small, kind=kind, box=inside, cut=cut, side=longest,
-                    seen=(0.0, 0.0, small.shape[1], small.shape[0]))  # fmt: skip
-    second = None
-    if not same_view:
-        top, left = geometry.to_original(box[1], box[0])
-        bottom, right = geometry.to_original(box[3], box[2])
-        whole, again = _at_most(original, longest)
-        there = (left * again[1], top * again[0], right * again[1], bottom * again[0])
-        frame = tuple(edge * again[1 - i % 2] for i, edge in enumerate(geometry.frame))
-        seen = (frame[0], frame[1], frame[2], frame[3])
-        second = _drawn(overlay(plane, whole, kind=kind, box=there, seen=seen, cut=cut, side=longest).pixels)
-    return Drawing(
-        prepared=_drawn(first.pixels), original=second, scale=first.scale, bar=bar(kind),
-        rows=plane.shape[0], columns=plane.shape[1], cell=cell, mean=mean,
-    )  # fmt: skip
+    seen = (0.0, 0.0, float(small.shape[1]), float(small.shape[0]))
+    drawn = overlay(
+        plane, small, kind=explanation.kind, box=inside, cut=cut, side=longest, seen=seen, unit=explanation.unit
+    )
+    return OnPrepared(overlay=drawn, plane=plane, box=box, cell=cell, mean=mean, cut=cut)
 
 
 def reduced(pixels: np.ndarray, longest: int) -> np.ndarray:

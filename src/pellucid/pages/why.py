@@ -51,14 +51,12 @@ def said_about(bundle: Bundle, words: Catalogue) -> list[Said]:
     """The explanations of a bundle in their order."""
     explanations = bundle.explanations
     shared = shared_notes(explanations)
-    pictures = {
-        "prepared": np.asarray(bundle.arrays["prepared"]),
-        "original": np.asarray(bundle.arrays["original"]),
-    }
+    prepared, original = (np.asarray(bundle.arrays[name]) for name in ("prepared", "original"))
+    geometry, same_view = bundle.shown_geometry, bundle.same_view
     return [
         said(
             each,
-            drawing(each, **pictures, geometry=bundle.shown_geometry, same_view=bundle.same_view),
+            drawing(each, prepared=prepared, original=original, geometry=geometry, same_view=same_view),
             words,
             settings=each.settings,
             shared=shared,
