@@ -22,8 +22,8 @@ from pellucid.pages.index import entry, render_index
 from pellucid.pages.saved import find_saved, load_saved, report_saved
 
 METHODS = (
-    "grad-cam", "hirescam", "saliency", "integrated-gradients(steps=4)", "kernel-shap(samples=60, segments=grid:3)",
-    "excitation-backprop", "lime(samples=40, segments=grid:3)",
+    "grad-cam", "hirescam", "saliency", "integrated-gradients(steps=4)", "kernel-shap(segments=grid:3, samples=60)",
+    "occlusion(window=8, stride=4)", "excitation-backprop", "lime(samples=40, segments=grid:3)",
 )  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def test_the_matrix_shows_every_number_in_a_drawing_and_in_a_table_for_a_phone(g
     written = re.findall(r">−?(\d?\.\d\d)<", drawing)
     assert [f"{float(text):.2f}" for text in written] == shown
     table = html.split('<div class="narrow-only">')[1].split("</table>")[0]
-    assert [text for text in re.findall(r'<td class="n">−?([\d.]+)</td>', table)] == shown
+    assert re.findall(r'<td class="n">−?([\d.]+)</td>', table) == shown
     pairs = [values[i, j] for i in range(len(METHODS)) for j in range(i)]
     assert f"highest agreement{max(pairs):.2f}" in words_of(gallery)
     assert f"over {len(pairs)} pairs" in words_of(gallery)
@@ -153,7 +153,7 @@ def test_a_saved_gallery_gives_the_same_page_and_a_line_in_the_index(gallery: Ga
     written = report_saved(file, to=tmp_path / "all.html")
     assert written.read_text(encoding="utf-8") == render_gallery(gallery)
     assert "cat.png" in render_index([entry(again, written)])
-    assert repr(gallery) == "<Gallery of 'cat.png' in 'small': 7 methods>"
+    assert repr(gallery) == "<Gallery of 'cat.png' in 'small': 8 methods>"
     file.write_text(file.read_text().replace('"gallery_version": 1', '"gallery_version": 9'))
     with pytest.raises(ArchiveError, match="is a gallery of version 9, expected 1"):
         Gallery.load(file)
@@ -173,7 +173,7 @@ def test_a_page_that_would_be_too_large_is_not_written(
     gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page, "LIMIT", 1000)
-    with pytest.raises(MemoryError, match=r"the page of 7 methods takes .* choose fewer methods"):
+    with pytest.raises(MemoryError, match=r"the page of 8 methods takes .* choose fewer methods"):
         write_gallery(gallery, tmp_path / "all.html")
 
 
