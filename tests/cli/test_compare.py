@@ -131,3 +131,27 @@ def test_a_number_is_told_as_a_number_and_what_is_not_aligned_is_not_said_to_be_
 
 def test_foreign_code_needs_trust_in_the_second_model_as_well(cli: Cli) -> None:
     assert "--trust" in one_line(cli("compare", "animals", "cat.png", "--with", "net.py:build"), 4)
+
+
+def test_methods_side_by_side_go_to_a_page_a_png_and_numbers(cli: Cli, place: Path) -> None:
+    words = ("--methods", "saliency", "--method", "grad-cam", "--target", "class:1", "--seed", "3")
+    assert cli("compare", *of_net(), "cat.png", *words).out == "cat-methods.html\n"
+    page = (place / "cat-methods.html").read_text(encoding="utf-8")
+    assert "--methods=saliency --methods=grad-cam --target=class:1 --seed=3" in page
+    ended = cli("compare", *of_net(), "cat.png", *words, "--png", "m.png", "--save", "m", "--bundle", "b", "--json")
+    document = json.loads(ended.out)
+    assert document["pellucid"] == "gallery"
+    assert document["files"] == ["m.png", "m-saliency.json", "m-grad-cam.json", "b.json"]
+    assert [each["method"] for each in document["explanations"]] == ["saliency", "grad-cam"]
+    assert {each["target"]["text"] for each in document["explanations"]} == {"class 1"}
+    one, other = document["agreement"]["absolute"][0][1], document["agreement"]["absolute"][1][0]
+    assert one == other or document["agreement"]["null_because"]
+    assert cli("report", "b").out == "b.html\n"
+    shown, again = ((place / name).read_text(encoding="utf-8") for name in ("cat-methods.html", "b.html"))
+    seconds = re.compile(r"[\d.e−]+ s\b|<td class=\"n\">[^<]*</td></tr>")
+    assert len(seconds.sub("", shown)) == pytest.approx(len(seconds.sub("", again)), rel=0.01)
+
+
+def test_a_picture_in_the_place_of_the_model_is_told_how_to_name_one(cli: Cli, place: Path) -> None:
+    message = one_line(cli("compare", "cat.png", "--methods", "all"), 2)
+    assert "the model comes first: pellucid compare animals cat.png --methods all" in message

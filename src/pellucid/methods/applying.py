@@ -145,7 +145,10 @@ def settings_that_differ(explanation: Explanation) -> dict[str, object]:
     except MethodError:
         return dict(explanation.settings)
     usual = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
-    return {name: value for name, value in explanation.settings.items() if name not in usual or usual[name] != value}
+    # By name, as a saved explanation has them: the page of a saved gallery is the same one.
+    return {
+        name: value for name, value in sorted(explanation.settings.items()) if name not in usual or usual[name] != value
+    }
 
 
 def reason_of(error: PellucidError) -> str:

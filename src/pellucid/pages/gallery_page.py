@@ -161,7 +161,7 @@ def _methods(gallery: Gallery, words: Catalogue, shown: Sequence[Shown]) -> dict
 def _numbers(gallery: Gallery, words: Catalogue, labels: Sequence[str]) -> dict[str, Any]:
     """The costs, the sizes and the ranges in a table."""
     head = ["", *(words.text(f"gallery.table.{name}") for name in (
-        "site", "size", "least", "most", "forwards", "backwards", "seconds",
+        "size", "least", "most", "forwards", "backwards", "seconds",
     ))]  # fmt: skip
     rows = [
         ("", f"{place} {label}", _row(each))
@@ -176,7 +176,6 @@ def _row(explanation: Explanation) -> list[str]:
     finite = plane[np.isfinite(plane)]
     ends = [number(float(finite.min())), number(float(finite.max()))] if finite.size else ["–", "–"]
     return [
-        shortened(explanation.parts[0].place, longest=40),
         f"{plane.shape[0]} × {plane.shape[1]}",
         *ends,
         number(cost.forwards),
