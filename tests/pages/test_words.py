@@ -49,7 +49,7 @@ def test_every_korean_sentence_is_korean_unless_it_is_a_name() -> None:
     names = {"method.smooth-grad", "method.gradient-shap", "method.deeplift"}
     names |= {"op.relu", "method.grad-cam", "method.gnn-explainer", "short.value.is", "short.answer.is", "maps.time"}
     names |= {"graph.edge", "graph.edge.directed", "graph.of.contrast", "graph.of.output"}
-    names |= {"graph.settings", "figure.empty"}
+    names |= {"graph.settings", "figure.empty", "gallery.short.pair"}
     cams = "cam grad-cam++ xgrad-cam hirescam layer-cam eigen-cam eigen-grad-cam score-cam ablation-cam fullgrad"
     names |= {f"method.{name}" for name in cams.split()}
     names |= {"method.rise", "method.lime", "method.kernel-shap"}
