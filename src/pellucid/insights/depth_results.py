@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.insights.intervals import Estimate
+from pellucid.intervals import Estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

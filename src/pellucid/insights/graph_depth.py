@@ -29,10 +29,10 @@ from pellucid.capture.sites import Site
 from pellucid.errors import ModelError, NotFiniteError, SettingError
 from pellucid.inputs.graph import Graph
 from pellucid.insights.graph_depth_results import INPUT, GraphDepth, GraphDepthSite
-from pellucid.insights.intervals import Estimate, mean_of
 from pellucid.insights.own_features import Own, own_of, read_back
 from pellucid.insights.probe import chance, probe_accuracy, usable
 from pellucid.insights.smoothing import dirichlet_energy, laplacian, mean_cosine
+from pellucid.intervals import Estimate, mean_of
 from pellucid.models.graph_arguments import arguments_of, takes_graphs
 from pellucid.models.loading import load
 from pellucid.models.model import Model

@@ -8,7 +8,7 @@ from pellucid.figures.depth_panels import CurvesPanel, SharesPanel, draw_depth_p
 from pellucid.figures.numbers import MINUS
 from pellucid.figures.svg import Drawing
 from pellucid.insights.graph_depth_results import GraphDepth, GraphDepthSite
-from pellucid.insights.intervals import Estimate
+from pellucid.intervals import Estimate
 
 _SHARES = ((0.0, "0"), (0.5, "0.5"), (1.0, "1"))
 _LEAST = -6

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pellucid.insights.intervals import Estimate
+from pellucid.intervals import Estimate
 
 if TYPE_CHECKING:
     from pellucid.figures.svg import Drawing

@@ -20,8 +20,8 @@ import scipy.sparse
 import scipy.sparse.linalg
 
 from pellucid.inputs.graph import Graph
-from pellucid.insights.intervals import Estimate, r_squared
 from pellucid.insights.ridge import Moments, fit_moments
+from pellucid.intervals import Estimate, r_squared
 
 Floats = npt.NDArray[np.float64]
 What = Literal["features", "components", "log degree"]

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pellucid.insights.intervals import Estimate, share_of
 from pellucid.insights.ridge import STRENGTHS
+from pellucid.intervals import Estimate, share_of
 
 FOLDS = 5
 LEAST_PER_CLASS = FOLDS

@@ -14,11 +14,11 @@ from pellucid.inputs.image import Image
 from pellucid.insights.cuts import has_positions
 from pellucid.insights.depth_results import DepthSite
 from pellucid.insights.form import Blocks, FormReader, folds_of, kept, luminance, read_back
-from pellucid.insights.intervals import Estimate, mean_of, median_of, share_of
 from pellucid.insights.parting import answer_of
 from pellucid.insights.probe import probe_accuracy
 from pellucid.insights.probes import first_class
 from pellucid.insights.ridge import Readout
+from pellucid.intervals import Estimate, mean_of, median_of, share_of
 from pellucid.models.model import Model
 
 _HELD_SHARE = 1 / 3

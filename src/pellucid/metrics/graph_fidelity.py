@@ -14,7 +14,8 @@ from pellucid.methods.explanation import Explanation
 from pellucid.methods.parts import read_only
 from pellucid.metrics.graph_answers import Reading
 from pellucid.metrics.graph_matching import Matched, as_list, matched
-from pellucid.metrics.graph_selection import Selection, ordered, values_of, word
+from pellucid.metrics.graph_selection import Selection, values_of, word
+from pellucid.metrics.ordering import ordered
 from pellucid.models.model import Model
 
 About = Literal["model", "phenomenon"]

@@ -17,6 +17,7 @@ from pellucid.inputs.graph import Graph
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.graph_targets import aim_of
 from pellucid.metrics.graph_selection import subject_of
+from pellucid.metrics.provenance import check_model
 from pellucid.models.loading import load
 from pellucid.models.model import Model
 
@@ -84,15 +85,7 @@ def matched(
         SettingError: An explanation is about another model or another graph; digests say so.
     """
     known = load(model)
-    digest = known.weights_digest
-    for each in explanations:
-        if each.weights_digest != digest:
-            raise SettingError(
-                "model",
-                given=f"{known.name} ({digest[:12]})",
-                expected=f"the explained one, {each.model} ({each.weights_digest[:12]})",
-                hint="its weights differ: explain again, or load the weights of that time",
-            )
+    check_model(explanations, known)
     graphs = {graph.digest: graph for graph in ([input] if isinstance(input, Graph) else input)}
     wanted: dict[str, list[int]] = {}
     for number, each in enumerate(explanations):

@@ -122,12 +122,3 @@ def subject_of(explanation: Explanation) -> GraphSubject:
     if not isinstance(explanation.subject, GraphSubject):
         raise SettingError("explanations", given=repr(explanation), expected="explanations of graphs")
     return explanation.subject
-
-
-def ordered(values: Floats, *, seed: int) -> npt.NDArray[np.int64]:
-    """The places of values from the largest to the smallest; equal values in an order that is drawn.
-
-    The number of a node or an edge often has a meaning (motifs come last), so it must not decide.
-    """
-    draw = np.random.default_rng(seed).permutation(len(values))
-    return np.lexsort((draw, -values))

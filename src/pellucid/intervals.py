@@ -42,8 +42,12 @@ def mean_of(values: Sequence[float] | np.ndarray, *, seed: int) -> Estimate:
     return _bootstrapped(np.asarray(values, dtype=np.float64), np.mean, seed)
 
 
-def share_of(hits: int, count: int) -> Estimate:
+def share_of(hits: float, count: int) -> Estimate:
     """A share of pictures with Wilson's score interval.
+
+    Args:
+        hits: How many; a picture that is hit in part counts as that part, which makes the interval no narrower.
+        count: How many pictures there are.
 
     Reference:
         Wilson, Probable Inference, the Law of Succession, and Statistical Inference, JASA 1927.

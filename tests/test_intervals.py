@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pellucid.insights.intervals import mean_of, median_of, share_of
+from pellucid.intervals import mean_of, median_of, share_of
 
 
 def test_wilsons_interval_equals_the_published_example() -> None:
