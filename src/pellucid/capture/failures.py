@@ -100,10 +100,14 @@ def not_finite(module: nn.Module, batch: Tensor, recorder: Recorder) -> NotFinit
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all())
     ]
     mine = next((name for name in bad if name.rpartition(".")[0] == owner), None)
-    why = (
-        f"its weight {mine!r} is not finite" if mine is not None else "its own weights are finite, its values overflow"
-    )
-    return NotFiniteError(f"the values become NaN or infinite at site {first!r}: {why}; load weights that are whole.")
+    if mine is not None:
+        why = f"its weight {mine!r} is not finite; load weights that are whole"
+    else:
+        why = (
+            "its own weights are finite, its values overflow or are not defined; give a picture (and, to methods that "
+            "have one, a baseline) in the range that the model was trained on"
+        )
+    return NotFiniteError(f"the values become NaN or infinite at site {first!r}: {why}.")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -118,11 +122,18 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def too_large(batch: Tensor, facts: Facts | None, error: BaseException) -> CapacityError:
-    """A batch, or even one picture, does not fit into memory."""
+def too_large(
+    batch: Tensor, facts: Facts | None, error: BaseException, *, beside_another: bool = False
+) -> CapacityError:
+    """A batch, or even one picture, does not fit into memory; perhaps it had to lie there beside its baseline."""
     shape = "×".join(map(str, batch.shape[1:]))
     what = f"one picture of {shape} does" if len(batch) == 1 else f"a batch of {len(batch)} pictures of {shape} does"
-    needs = "" if facts is None else f" (the values of one take {sum(s.nbytes for s in facts.sites) / 1e6:.1f} MB)"
+    if facts is None:  # it has never come to its end
+        needs = f"one takes {batch[:1].nbytes:,} bytes, without the values that the model makes of it"
+    else:
+        needs = f"the values of one take {sum(site.nbytes for site in facts.sites):,} bytes"
+    if beside_another:
+        what = f"one picture of {shape} beside its baseline does"
     way_out = "give a smaller picture" if len(batch) == 1 else "give fewer or smaller pictures"
     said = " ".join(str(error).split())[:200]
-    return CapacityError(f"{what} not fit into memory{needs}; {way_out} or free memory. The system said: {said}")
+    return CapacityError(f"{what} not fit into memory ({needs}); {way_out} or free memory. The system said: {said}")

@@ -181,7 +181,7 @@ class _Questions:
             self.spent.backwards += spent.backwards
 
         size, self.size = self.size, max(1, self.size // 2)
-        self._each(ask.variants, run)
+        self._each(ask.variants, run, beside_another=True)
         self.size = min(size, 2 * self.size)
         return self._seen_by_variant(found)
 
@@ -212,7 +212,9 @@ class _Questions:
     def _by_variant(self, rows: Tensor) -> Tensor:
         return rows.reshape(-1, len(self.batch), *rows.shape[1:])
 
-    def _each(self, variants: Variants, run: Callable[[Tensor, "_Chunk"], None]) -> None:
+    def _each(
+        self, variants: Variants, run: Callable[[Tensor, "_Chunk"], None], *, beside_another: bool = False
+    ) -> None:
         """Variants of items, as many at once as fit, variant by variant."""
         work = [(variant, item) for variant in range(variants.count) for item in range(len(self.batch))]
         made: dict[int, Tensor] = {}
@@ -230,7 +232,8 @@ class _Questions:
                 if not is_out_of_memory(error):
                     raise
                 if len(chunk) == 1:
-                    raise too_large(self.batch[:1], knowledge.recall(self.module, self.batch), error) from error
+                    known = knowledge.recall(self.module, self.batch)
+                    raise too_large(self.batch[:1], known, error, beside_another=beside_another) from error
                 self.size = len(chunk) // 2
                 continue
             self.spent.calls += 1

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from pellucid.capture import passes
+from pellucid.capture import knowledge, passes
 from pellucid.capture.asks import Ask
-from pellucid.capture.failures import is_out_of_memory
+from pellucid.capture.failures import is_out_of_memory, too_large
 from pellucid.capture.passes import Spent
 from pellucid.capture.replay import Edit, Replay
 from pellucid.capture.scores import LOGITS, Score, evaluate
+from pellucid.capture.sites import INPUT
 from pellucid.capture.windows import Incremental
 from pellucid.errors import CapacityError
 
@@ -35,6 +36,8 @@ class Trials:
         scores: One score per item.
         size: Most whole pictures at once.
         spent: Where the cost is counted.
+
+    A number of variants that memory did not allow is not tried again: `_fitted` keeps by site what is left to try.
     """
 
     module: nn.Module
@@ -43,6 +46,7 @@ class Trials:
     size: int
     spent: Spent
     _replays: dict[int, Replay] = field(default_factory=dict)
+    _fitted: dict[str, int] = field(default_factory=dict)
     _tiled: dict[int, Incremental | None] = field(default_factory=dict)
 
     def at_site(self, ask: Ask) -> Tensor:
@@ -88,7 +92,7 @@ class Trials:
             return None
         replay, score = self._replay(item), self.scores[item]
         places = frozenset({score.place} - {LOGITS})
-        size = self._at_once(incremental, boxes)
+        size = min(self._at_once(incremental, boxes), self._fitted.get(INPUT, WINDOWS))
         order = neighbours(boxes, size)
         found: list[Tensor] = []
         done = 0
@@ -100,9 +104,11 @@ class Trials:
                 edits = {site: _putting(maps) for site, maps in frontier.maps.items()}
                 seen = replay.places(edits, copies=len(rows), sites=places)
             except (RuntimeError, MemoryError, CapacityError) as error:
-                if not (is_out_of_memory(error) or isinstance(error, CapacityError)) or len(rows) == 1:
+                if not (is_out_of_memory(error) or isinstance(error, CapacityError)):
                     raise
-                size = len(rows) // 2
+                if len(rows) == 1:
+                    raise too_large(variants, knowledge.recall(self.module, self.batch), error) from error
+                size = self._fitted[INPUT] = len(rows) // 2
                 continue
             if not done and not self._agrees(variants[:1], seen[LOGITS][:1]):
                 return None
@@ -132,7 +138,7 @@ class Trials:
         replay, score = self._replay(item), self.scores[item]
         places = frozenset({score.place} - {LOGITS})
         found: list[Tensor] = []
-        done, size = 0, count
+        done, size = 0, min(count, self._fitted.get(ask.site, count))
         while done < count:
             first = ask.variants.of_item(done, item)
             size = min(size, max(1, SITE_BYTES // max(first.nbytes, 1)))
@@ -143,7 +149,7 @@ class Trials:
             except CapacityError:
                 if len(values) == 1:
                     raise
-                size = len(values) // 2
+                size = self._fitted[ask.site] = len(values) // 2
                 continue
             self.spent.calls += 1
             self.spent.forwards += len(values)

@@ -113,6 +113,13 @@ def _restore_registered(part: nn.Module, before: dict[str, Tensor | None]) -> No
 
 def _restore_buffer(buffer: Tensor, before: Tensor, version: int) -> None:
     # Functional batch norm and writes through `.data` are not counted.
-    if buffer._version != version or not torch.equal(buffer, before):
+    if buffer._version != version or not _same(buffer, before):
         with torch.no_grad():
             buffer.copy_(before)
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    # NaN is not equal to itself; a buffer that has some would count as written to.
+    return torch.equal(one, other) or (
+        one.is_floating_point() and one.shape == other.shape and torch.allclose(one, other, 0, 0, equal_nan=True)
+    )

@@ -1,5 +1,6 @@
 """Whether values add up to a change of the score: the gap, measured."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+ODD = "the score at the baseline is NaN or infinite, so it cannot be told whether the values add up"
 STILL = "the score is the same at the baseline as at the input, so the gap is no share of a change"
 
 
@@ -31,8 +33,10 @@ class Gap:
 
     @property
     def notes(self) -> dict[int, tuple[str, ...]]:
-        """What has to be said where the score does not change."""
-        return {i: (STILL,) for i, change in enumerate(self.difference.tolist()) if change == 0}
+        """What has to be said where the score does not change, or changes by what is no number."""
+        changes = self.difference.tolist()
+        odd = {i: (ODD,) for i, change in enumerate(changes) if not math.isfinite(change)}
+        return odd | {i: (STILL,) for i, change in enumerate(changes) if change == 0}
 
 
 def gap_of(sums: Float[Tensor, " batch"], difference: Float[Tensor, " batch"]) -> Gap:
