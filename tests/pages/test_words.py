@@ -48,6 +48,7 @@ def test_no_key_is_written_twice() -> None:
 def test_every_korean_sentence_is_korean_unless_it_is_a_name() -> None:
     names = {"method.smooth-grad", "method.gradient-shap", "method.deeplift"}
     names |= {"op.relu", "method.grad-cam", "method.gnn-explainer", "short.value.is", "short.answer.is", "maps.time"}
+XX
     names |= {"graph.edge", "graph.edge.directed", "graph.of.contrast", "graph.of.output"}
     names |= {"graph.settings", "figure.empty"}
     cams = "cam grad-cam++ xgrad-cam hirescam layer-cam eigen-cam eigen-grad-cam score-cam ablation-cam fullgrad"

@@ -267,8 +267,16 @@ def _of_copy(edits: Mapping[str, Edit], number: int, copies: int) -> dict[str, E
     return {name: alone(edit) for name, edit in edits.items()}
 
 
-def incremental(module: nn.Module, item: Tensor, *, before: str | None = None) -> Incremental | None:
+def incremental(
+    module: nn.Module, item: Tensor, *, before: str | None = None, half: bool = False
+) -> Incremental | None:
     """One pass on one item that can be run on tiles of it, up to a site; None where that is not possible.
+
+    Args:
+        module: The model.
+        item: The item.
+        before: A site that the model itself must come by, or None.
+        half: Run tiles in bfloat16.
 
     Raises:
         CapacityError: The values of its sites do not fit into memory.
@@ -281,7 +289,7 @@ def incremental(module: nn.Module, item: Tensor, *, before: str | None = None) -
         output = forward(module, given, recorder)
         if recorder.decides or not torch.equal(random, _random_state(item)):
             return None
-        found = Incremental(program, program.numbers_of(output), before=before)
+        found = Incremental(program, program.numbers_of(output), before=before, half=half)
     return found if found.is_possible else None
 
 

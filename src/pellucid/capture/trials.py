@@ -1,5 +1,6 @@
 """Variants that are run from a recorded pass on: put in at a site, or differing from the picture in a window."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -15,8 +16,11 @@ from pellucid.capture.scores import LOGITS, Score, evaluate
 from pellucid.capture.windows import Incremental
 from pellucid.errors import CapacityError
 
-WINDOWS = 48
-"""Most variants of a picture that differ in a window and are run at once."""
+WINDOWS = 32
+"""Most variants of a picture that are run at once; more of them are no faster."""
+BLOCK_BYTES = 32_000_000
+"""Memory of one map of all variants at once on a processor. Larger blocks are fetched from the system and given back
+each time, which takes longer than most layers."""
 SITE_BYTES = 64_000_000
 """Most memory that the variants of a site take at once."""
 
@@ -82,17 +86,17 @@ class Trials:
         incremental = self._incremental(item)
         if incremental is None:
             return None
-        replay, score, found = self._replay(item), self.scores[item], []
+        replay, score = self._replay(item), self.scores[item]
         places = frozenset({score.place} - {LOGITS})
-        # As much memory as whole pictures would take at once, but not one tile after the other where tiles are small.
-        largest = int(((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).max())
-        room = self.size * self.batch.shape[-1] * self.batch.shape[-2] // max(largest, 1)
-        done, size = 0, max(1, min(WINDOWS, room))
-        while done < len(boxes):
-            rows = range(done, min(done + size, len(boxes)))
-            variants = torch.stack([ask.variants.make(number)[item] for number in rows])
+        size = self._at_once(incremental, boxes)
+        order = neighbours(boxes, size)
+        found: list[Tensor] = []
+        done = 0
+        while done < len(order):
+            rows = order[done : done + size]
+            variants = torch.cat([ask.variants.of_item(number, item) for number in rows.tolist()])
             try:
-                frontier = incremental.run(variants, boxes[rows.start : rows.stop].to(variants.device))
+                frontier = incremental.run(variants, boxes[rows].to(variants.device))
                 edits = {site: _putting(maps) for site, maps in frontier.maps.items()}
                 seen = replay.places(edits, copies=len(rows), sites=places)
             except (RuntimeError, MemoryError, CapacityError) as error:
@@ -105,8 +109,17 @@ class Trials:
             self.spent.calls += 1
             self.spent.forwards += len(rows)
             found.append(seen[LOGITS] if ask.want == "logits" else evaluate([score] * len(rows), seen))
-            done = rows.stop
-        return torch.cat(found)
+            done += len(rows)
+        return torch.cat(found)[order.argsort()]
+
+    def _at_once(self, incremental: Incremental, boxes: Tensor) -> int:
+        """How many variants to run at once: as much memory as whole pictures would take, but not one by one."""
+        largest = int(((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).max())
+        area = self.batch.shape[-1] * self.batch.shape[-2]
+        most = max(1, min(WINDOWS, self.size * area // max(largest, 1)))
+        if self.batch.is_cuda or largest < area:
+            return most
+        return max(min(4, most), min(most, BLOCK_BYTES // incremental.most_bytes))
 
     def _agrees(self, variant: Tensor, logits: Tensor) -> bool:
         """Whether a whole picture gives the same answer."""
@@ -141,3 +154,13 @@ class Trials:
 
 def _putting(values: Tensor) -> Edit:
     return lambda _: values
+
+
+def neighbours(boxes: Tensor, size: int) -> Tensor:
+    """An order in which boxes that lie near each other follow each other, in groups of about a size: int64 (count,).
+
+    Tiles of one run have one size, that of the largest; near a border they can all be smaller.
+    """
+    by_row = boxes[:, 0].argsort(stable=True)
+    strips = max(1, round(math.sqrt(len(boxes) / size)))
+    return torch.cat([strip[boxes[strip, 1].argsort(stable=True)] for strip in by_row.tensor_split(strips)])

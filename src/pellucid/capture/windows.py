@@ -5,7 +5,6 @@ Where an operation comes that mixes all positions, the model itself goes on, wit
 answer is that of whole pictures, up to rounding.
 """
 
-import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,21 +48,35 @@ class Incremental:
         program: The pass on one item.
         output: The numbers of the values that its output consists of.
         before: A site that the model itself must come by, or None.
+        half: Run tiles in bfloat16; what they end in is float32 again.
     """
 
-    def __init__(self, program: Program, output: list[int], *, before: str | None = None) -> None:
+    def __init__(self, program: Program, output: list[int], *, before: str | None = None, half: bool = False) -> None:
         self._program = program
+        self._dtype = torch.bfloat16 if half else program.values[0].dtype
         self._makers = program.makers()
         self._last_use = {number: place for place, step in enumerate(program.steps) for number in step.inputs}
         self._last_use |= dict.fromkeys(output, len(program.steps))
         self._made_at = {number: place for place, step in enumerate(program.steps) for number in step.results}
-        self._folded = _all_folded(program.steps, program.values, self._last_use)
+        self._folded = _all_folded(program.steps, program.values, self._last_use, self._dtype)
         self._stops = self._possible_stops(before)
+        reached = program.steps[: self._stops[-1]] if self._stops else []
+        # What is known of the pass, in the type in which tiles come.
+        self._bases = {number: self._typed(program.values[number]) for step in reached for number in step.results}
+        self._bases[0] = self._typed(program.values[0])
 
     @property
     def is_possible(self) -> bool:
         """Whether at least one step can be run on tiles."""
         return bool(self._stops)
+
+    @property
+    def most_bytes(self) -> int:
+        """The memory of the largest map on the way."""
+        return max(base.nbytes for base in self._bases.values())
+
+    def _typed(self, value: Tensor) -> Tensor:
+        return value.to(self._dtype).contiguous(memory_format=torch.channels_last)
 
     @torch.no_grad()
     def run(self, variants: Tensor, boxes: Tensor) -> Frontier:
@@ -73,11 +86,11 @@ class Incremental:
             variants: (variants, channels, height, width): whole, or at least right inside of their boxes.
             boxes: int64 (variants, 4): top, left, bottom, right of where each differs.
         """
-        base = self._program.values[0]
+        base = self._bases[0]
         rows, columns = (Span.around(boxes[:, axis], boxes[:, axis + 2], base.shape[2 + axis]) for axis in (0, 1))
         y, x = (span.start[:, None] + torch.arange(span.length, device=base.device) for span in (rows, columns))
         number = torch.arange(len(variants), device=base.device)[:, None, None]
-        tile = variants.permute(0, 2, 3, 1)[number, y[:, :, None], x[:, None, :]]
+        tile = variants.permute(0, 2, 3, 1)[number, y[:, :, None], x[:, None, :]].to(self._dtype)
         known = {0: Tiles(base, tile, rows, columns)}
         covered = None
         for place, step in enumerate(self._program.steps[: self._stops[-1]]):
@@ -87,17 +100,18 @@ class Incremental:
             known[step.results[0]] = made
             for spare in [each for each in known if self._last_use.get(each, -1) <= place]:
                 del known[spare]
-        return Frontier(maps={self._makers[each]: tiles.maps() for each, tiles in known.items()}, covered=covered)
+        ends = {self._makers[each]: tiles.maps().to(self._program.values[each].dtype) for each, tiles in known.items()}
+        return Frontier(maps=ends, covered=covered)
 
     def _made(self, place: int, step: Step, known: dict[int, Tiles]) -> Tiles:
         # A convolution that takes over a norm returns what that does.
-        last = self._program.steps[place + 1] if place in self._folded.weights else step
-        base = self._program.values[last.results[0]]
+        last = self._program.steps[place + 1] if place in self._folded.over else step
+        base = self._bases[last.results[0]]
         given = [known[number] for number in step.inputs]
         if place in self._folded.skipped:
             return given[0].each(given[0].tile, base)
         if step.op == "conv2d":
-            return _convolved(given[0], step, base, self._folded.weights.get(place))
+            return _convolved(given[0], step, base, self._folded.weights[place])
         if step.op in ("max_pool2d", "avg_pool2d"):
             return _pooled(given[0], step, base)
         given = joined(given) if len(given) > 1 else given
@@ -106,7 +120,9 @@ class Incremental:
             return given[0].each(torch.cat([each.tile for each in order], dim=3), base)
         tiles = {number: each.tile.permute(0, 3, 1, 2) for number, each in zip(step.inputs, given, strict=True)}
         args, kwargs = _filled(step.args, tiles), _filled(step.kwargs, tiles)
-        return given[0].each(step.function(*args, **kwargs).permute(0, 2, 3, 1), base)
+        # A constant of the model's may be of a finer type.
+        made = step.function(*args, **kwargs).to(self._dtype)
+        return given[0].each(made.permute(0, 2, 3, 1), base)
 
     def _possible_stops(self, before: str | None) -> list[int]:
         """After how many steps the model can go on: all that is used later is what a site returns."""
@@ -128,27 +144,36 @@ class Incremental:
 
 @dataclass(slots=True)
 class _Folded:
-    """Convolutions that take over the batch norm behind them.
+    """The weights of convolutions; some take over the batch norm behind them.
 
     Attributes:
         weights: By step, its weight and bias.
-        skipped: The steps that they do as well.
+        over: The steps that do the next one as well.
+        skipped: The steps that are done by the one before.
     """
 
-    weights: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    weights: dict[int, tuple[Tensor, Tensor | None]] = field(default_factory=dict)
+    over: set[int] = field(default_factory=set)
     skipped: set[int] = field(default_factory=set)
 
 
-def _all_folded(steps: list[Step], values: list[Tensor], last_use: Mapping[int, int]) -> _Folded:
+def _all_folded(
+    steps: list[Step], values: list[Tensor], last_use: Mapping[int, int], dtype: torch.dtype
+) -> _Folded:
     found = _Folded()
-    for place, (step, after) in enumerate(itertools.pairwise(steps)):
-        follows = step.op == "conv2d" and after.op == "batch_norm" and after.inputs == step.results
-        if not follows or last_use[step.results[0]] != place + 1 or not _is_supported(after, values):
+    for place, step in enumerate(steps):
+        if step.op != "conv2d" or not _is_supported(step, values):
             continue
-        weight, bias = folded(step, after)
-        # The layout in which tiles come.
-        found.weights[place] = weight.contiguous(memory_format=torch.channels_last), bias
-        found.skipped.add(place + 1)
+        after = steps[place + 1] if place + 1 < len(steps) else None
+        weight, bias = step.argument(1, "weight").detach(), step.argument(2, "bias")
+        follows = after is not None and after.op == "batch_norm" and after.inputs == step.results
+        if after is not None and follows and last_use[step.results[0]] == place + 1 and _is_supported(after, values):
+            weight, bias = folded(step, after)
+            found.over.add(place)
+            found.skipped.add(place + 1)
+        # The layout and the type in which tiles come.
+        weight = weight.to(dtype).contiguous(memory_format=torch.channels_last)
+        found.weights[place] = weight, None if bias is None else bias.detach().to(dtype)
     return found
 
 
@@ -211,10 +236,10 @@ def _window(step: Step) -> Window | None:
     return Window(_pair(kernel), _pair(kernel if stride is None or stride == [] else stride), _pair(padding))
 
 
-def _convolved(x: Tiles, step: Step, base: Tensor, folded: tuple[Tensor, Tensor] | None) -> Tiles:
+def _convolved(x: Tiles, step: Step, base: Tensor, weights: tuple[Tensor, Tensor | None]) -> Tiles:
     window = _window(step)
     assert window is not None
-    weight, bias = folded or (step.argument(1, "weight"), step.argument(2, "bias"))
+    weight, bias = weights
     dilation, groups = _pair(step.argument(5, "dilation", 1)), step.argument(6, "groups", 1)
     if x.is_whole:
         found = F.conv2d(x.maps(), weight, bias, window.stride, window.padding, dilation, groups)

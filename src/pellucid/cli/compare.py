@@ -1,4 +1,4 @@
-"""`pellucid compare`: two pictures in one model, or one picture in two models, and where they part."""
+"""`pellucid compare`: two pictures in one model, one picture in two models, or one picture by several methods."""
 
 import shlex
 from dataclasses import replace
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pellucid.cli import streams
+from pellucid.cli.compare_methods import Places, Wanted, compare_methods
 from pellucid.cli.explain import Language, LanguageOption
-from pellucid.cli.loading import ModelName, ModelOptions, PictureName, Preparation, files_of, loaded, pictured
+from pellucid.cli.loading import ModelName, ModelOptions, Preparation, files_of, loaded, pictured
 from pellucid.cli.places import distinct, for_each, writable_base
 from pellucid.cli.talking import Talk
 from pellucid.errors import SettingError
@@ -18,15 +19,21 @@ if TYPE_CHECKING:
     from pellucid.pages.comparison import Comparison
 
 _RANDOM = "random"
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 
 
 def compare(
     model: ModelName,
-    picture: PictureName,
+    picture: Annotated[
+        str | None,
+        typer.Argument(metavar="PICTURE", help="A picture: PNG, JPEG, WebP, BMP, TIFF or GIF.", show_default=False),
+    ] = None,
     picture2: Annotated[
         str | None,
         typer.Argument(
-            metavar="[PICTURE2]", help="Another picture for the same model; or say --with.", show_default=False
+            metavar="[PICTURE2]",
+            help="Another picture for the same model; or say --with or --methods.",
+            show_default=False,
         ),
     ] = None,
     *,
@@ -40,11 +47,30 @@ def compare(
             "--num-classes do where MODEL2 is a weights file.",
         ),
     ] = None,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--methods",
+            "--method",
+            metavar="TEXT",
+            help="A method that explains PICTURE, as grad-cam or 'integrated-gradients(steps=100)'; may be repeated: "
+            "all are shown side by side. `all` stands for every method that applies to MODEL.",
+            show_default=False,
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="What --methods explain, as class:tabby. See `pellucid list targets`.",
+            show_default="top:1",
+        ),
+    ] = None,
     site: Annotated[
         list[str] | None,
         typer.Option(
             metavar="SELECTOR",
-            help="Sites of MODEL whose maps are drawn; may be repeated.",
+            help="Sites of MODEL whose maps are drawn; may be repeated; not with --methods.",
             show_default="up to five over the depth",
         ),
     ] = None,
@@ -55,7 +81,18 @@ def compare(
             "-o",
             metavar="FILE",
             help="Where the page goes.",
-            show_default="PICTURE-compared.html here, unless --bundle or --json say what is wanted",
+            show_default="PICTURE-compared.html or PICTURE-methods.html here, unless other options say what is wanted",
+        ),
+    ] = None,
+    png: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the maps of --methods, and how far they agree, as one PNG."),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="BASE",
+            help="Save the explanation of each of --methods as BASE-METHOD.json and BASE-METHOD.safetensors.",
         ),
     ] = None,
     bundle: Annotated[
@@ -65,15 +102,39 @@ def compare(
         ),
     ] = None,
     lang: LanguageOption = Language.en,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, max=2**32 - 1, help="For the weights of --with random.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, max=2**32 - 1, help="For every random draw.")] = 0,
     using: ModelOptions,
     preparation: Preparation,
     talk: Talk,
 ) -> int:
-    """Show where two passes part: two pictures in one model, or one picture in two models."""
-    if (picture2 is None) == (against is None):
-        given = "neither" if against is None else "both"
-        raise SettingError("PICTURE2 or --with", given=given, expected="one of them: another picture, or another model")
+    """Show where two passes part: two pictures in one model, or one picture in two; or what several methods say."""
+    if picture is None:
+        raise SettingError("PICTURE", given="missing", expected="a picture after the model", hint=_way_out(model))
+    given = {"PICTURE2": picture2, "--with": against, "--methods": methods}
+    named = [name for name, value in given.items() if value]
+    if len(named) != 1:
+        raise SettingError(
+            "PICTURE2, --with or --methods",
+            given=" and ".join(named) or "missing",
+            expected="one of them: another picture, another model, or several methods",
+        )
+    if methods:
+        if site:
+            raise SettingError(
+                "--site", given=site[0], expected="nothing with --methods", hint="say it as 'grad-cam(site=NAME)'"
+            )
+        return compare_methods(
+            model,
+            picture,
+            Wanted(methods=methods, target=target or "top:1", seed=seed, lang=lang.value),
+            Places(output=output, png=png, save=save, bundle=bundle),
+            using=using,
+            preparation=preparation,
+            talk=talk,
+        )
+    for option, value in (("--target", target), ("--png", png), ("--save", save)):
+        if value is not None:
+            raise SettingError(option, given=str(value), expected="nothing without --methods", hint="leave it out")
     default = "-compared" if bundle is None and not talk.as_json else ""
     read: list[str | Path] = [
         *([] if picture2 is None else [picture2]),
@@ -126,6 +187,13 @@ def compare(
         for file in files:
             streams.put(str(file))
     return 0
+
+
+def _way_out(model: str) -> str:
+    """What to say where only one word was given: the model is missing, or the picture is."""
+    if Path(model).is_file() and Path(model).suffix.lower() in _PICTURES:
+        return f"the model comes first: pellucid compare animals {shlex.quote(streams.plain(model))} --methods all"
+    return "pellucid compare MODEL PICTURE --methods all"
 
 
 def _of_second(source: str, using: ModelOptions) -> ModelOptions:

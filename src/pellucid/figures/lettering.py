@@ -13,6 +13,7 @@ from pellucid.figures.colour import INK, PAPER, STRENGTHS
 _PLAIN = str.maketrans({
     "\u2212": "-", "\u2013": "-", "\u2014": "-", "\u00d7": "x", "\u202f": " ", "\u2009": " ", "\u00a0": " ",
     "\u2026": "...", "\u221e": "inf", "\u201c": '"', "\u201d": '"', "\u2018": "'", "\u2019": "'", "\u00b7": "-",
+    "\u00b2": "2",
 })  # fmt: skip
 
 

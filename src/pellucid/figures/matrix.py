@@ -62,6 +62,8 @@ def draw_matrix(
     title: str = "",
     description: str = "",
     width: int = 560,
+    numbered: int = TABLE,
+    decimals: int | None = None,
     wording: Wording = ENGLISH,
 ) -> MatrixFigure:
     """Draw a matrix.
@@ -85,6 +87,8 @@ def draw_matrix(
         title: A line above.
         description: What is on it, for those who cannot see it; the shape unless given.
         width: In pixels.
+        numbered: Up to how many rows and columns it is a table of numbers.
+        decimals: How many each number of such a table has; three digits each unless given.
         wording: The words of the key.
     """
     given = _checked(matrix, width)
@@ -99,7 +103,7 @@ def draw_matrix(
             raise SettingError("groups", given="the groups of a matrix that is not square", expected="a square matrix")
         checked_groups(groups, count=rows, name="groups")
         order, blocks = block_order(np.asarray(groups))
-    small = max(rows, columns) <= TABLE
+    small = max(rows, columns) <= numbered
     left, right = _EDGE, _EDGE
     said = description or f"{grouped(rows)} × {grouped(columns)}"
     top = _EDGE + (_TITLE + 12 if title else 0)
@@ -110,7 +114,9 @@ def draw_matrix(
         cells = ordered(given.toarray() if scipy.sparse.issparse(given) else given, order).astype(np.float64)
         scale = scale_of(cells, kind=kind, low=low, high=high)
         called = [_in_order(each, order, count) for each, count in ((row_names, rows), (column_names, columns))]
-        drawn, high_px = table(cells, scale, rows=called[0], columns=called[1], blocks=blocks, top=top, width=width)
+        drawn, high_px = table(
+            cells, scale, rows=called[0], columns=called[1], blocks=blocks, top=top, width=width, decimals=decimals
+        )
         block = (1, 1)
     else:
         named_blocks = [(_group_name(group_names, group, wording), start, stop) for group, start, stop in blocks]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pellucid.figures.colour import Scale
-from pellucid.figures.numbers import number
+from pellucid.figures.numbers import MINUS, number
 from pellucid.figures.paint import fills, ink_on
 from pellucid.figures.svg import DARK, INK, LIGHT, SOFT, element, px, shortened, text, text_room
 
@@ -22,6 +22,7 @@ def table(
     blocks: Sequence[tuple[int, int, int]],
     top: float,
     width: float,
+    decimals: int | None = None,
 ) -> tuple[list[str], float]:
     """Draw the table.
 
@@ -33,6 +34,7 @@ def table(
         blocks: Group, first place and end of each block, for lines between them.
         top: Where it begins.
         width: Room for it.
+        decimals: How many every number has, so that columns can be compared; three digits each unless given.
 
     Returns:
         Elements, and the height that they take.
@@ -40,10 +42,14 @@ def table(
     count, wide = cells.shape
     names = min(0.3 * width, max(text_room(name, size=_SIZE) for name in rows))
     left = _EDGE + names + 8
-    said = [[number(value) if np.isfinite(value) else "" for value in row] for row in cells.tolist()]
-    longest = max(text_room(each, size=_SIZE) for row in said for each in row)
-    cell = min(_WIDEST, max(longest + 12, 34.0), (width - left - _EDGE) / wide)
-    room = cell - 4
+    said = [[_said(value, decimals) for value in row] for row in cells.tolist()]
+    share = (width - left - _EDGE) / wide
+    if decimals is not None and _longest(said) + 3 > share:
+        # Where there are many columns, the zero before the point is what a reader misses least.
+        said = [[each.replace("0.", ".", 1) for each in row] for row in said]
+    tight, least, edge = (12.0, 34.0, 4.0) if decimals is None else (3.0, 0.0, 2.0)
+    cell = min(_WIDEST, max(_longest(said) + tight, least, share))
+    room = cell - edge
     parts = []
     high = _SIZE + 8.0
     for column, name in enumerate(columns):
@@ -52,7 +58,7 @@ def table(
     colours = fills(cells, scale)
     for row in range(count):
         y = top + high + row * _HIGH
-        name = shortened(rows[row], room=names, size=_SIZE)
+        name = shortened(rows[row], room=names + 0.5, size=_SIZE)
         parts.append(text(name, x=_EDGE + names, y=y + _HIGH / 2 + 4, size=_SIZE, anchor="end"))
         for column in range(wide):
             x, value = left + column * cell, float(cells[row, column])
@@ -64,7 +70,7 @@ def table(
                 continue
             ink = "#5a626b" if value == 0 else ink_on(colour)
             parts.append(element("rect", x=float(x), y=y, width=float(cell), height=_HIGH, fill=colour))
-            line = _fitting(value, said[row][column], room)
+            line = said[row][column] if decimals is not None else _fitting(value, said[row][column], room)
             parts.append(text(line, x=middle, y=y + _HIGH / 2 + 4, size=_SIZE, fill=ink, anchor="middle"))
     # The same strokes on every colour: cells are white in a dark page, too.
     x, y = left, top + high
@@ -80,6 +86,19 @@ def table(
     bracket = f"M{px(x)} {px(y)}v{px(count * _HIGH)}M{px(x + wide * cell)} {px(y)}v{px(count * _HIGH)}"
     parts.append(element("path", d=bracket, stroke=INK, stroke_width=1.5))
     return parts, high + count * _HIGH
+
+
+def _said(value: float, decimals: int | None) -> str:
+    if not np.isfinite(value):
+        return ""
+    if decimals is None:
+        return number(value)
+    text = f"{abs(value):.{decimals}f}"
+    return MINUS + text if value < 0 and float(text) else text
+
+
+def _longest(said: Sequence[Sequence[str]]) -> float:
+    return max(text_room(each, size=_SIZE) for row in said for each in row)
 
 
 def _fitting(value: float, said: str, room: float) -> str:

@@ -67,6 +67,10 @@ class Overlay:
             title: A line above (ASCII; other letters become question marks).
             lines: Sentences below the legend.
         """
+        return png.rgb(self.figure_pixels(title=title, lines=lines))
+
+    def figure_pixels(self, *, title: str = "", lines: Sequence[str] = ()) -> np.ndarray:
+        """The same as uint8 (height, width, 3), to be laid beside others; see `figure_png`."""
         height, width = self.pixels.shape[:2]
         room = max(width, 280)
         # The place of the drawing is left blank among the palette entries and filled with its colours afterwards.
@@ -77,9 +81,9 @@ class Overlay:
             write(heading, shorten(title, width=room, size=_TITLE), left=0, top=0, size=_TITLE)
             parts.insert(0, heading)
             top += heading.shape[0] + _MARGIN
-        sheet = palette(self.scale.kind)[stack(parts, gap=_MARGIN, margin=_MARGIN)]
+        sheet: np.ndarray = palette(self.scale.kind)[stack(parts, gap=_MARGIN, margin=_MARGIN)]
         sheet[top : top + height, _MARGIN : _MARGIN + width] = self.pixels
-        return png.rgb(sheet)
+        return sheet
 
     def save(self, path: str | Path, *, title: str = "", lines: Sequence[str] = ()) -> Path:
         """Write the drawing with its legend as a `.png`."""

@@ -92,10 +92,19 @@ class Explanation:
                 return each
         raise SettingError("part", given=name, expected=" or ".join(repr(each.name) for each in self.parts))
 
+    def has(self, name: str) -> bool:
+        """Whether there is a part of that name."""
+        return any(each.name == name for each in self.parts)
+
     @property
     def signed(self) -> bool:
         """Whether the values speak for and against, rather than only for."""
         return bool((self.values < 0).any())
+
+    @property
+    def kind(self) -> "Kind":
+        """The rule of its colours: around zero where any value is below 0, else upwards from 0."""
+        return "signed" if self.signed else "sequential"
 
     def same_as(self, other: object) -> bool:
         """Whether two explanations say the same: everything but time, device and versions, values to the bit."""
@@ -192,8 +201,7 @@ class Explanation:
                 )
             picture, geometry = original.pixels, self.subject.geometry
             box, seen = _in_original(box, geometry), geometry.frame
-        kind: Kind = "signed" if self.signed or part.place == "input" else "sequential"
-        return overlay(plane, picture, kind=kind, box=box, seen=seen, unit=self.unit, side=side)
+        return overlay(plane, picture, kind=self.kind, box=box, seen=seen, unit=self.unit, side=side)
 
     @property
     def unit(self) -> str:

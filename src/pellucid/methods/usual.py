@@ -11,6 +11,7 @@ from pellucid.capture.asks import Combine, Facts, Rules
 from pellucid.capture.batches import as_batch
 from pellucid.errors import MethodError
 from pellucid.inputs.image import Image
+from pellucid.methods.applying import reason_of
 from pellucid.methods.catalogue import method_from
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.finishing import Batch
@@ -85,7 +86,7 @@ def explain_usual(
         raise refused[FALLBACK]
     return Usual(
         explanations=tuple(made[name] for name in (*methods, FALLBACK) if name in made),
-        left_out={name: _why(refused[name]) for name in methods if name in refused},
+        left_out={name: reason_of(refused[name]) for name in methods if name in refused},
     )
 
 
@@ -106,8 +107,3 @@ def _groups(methods: Sequence[str], facts: Facts, refused: dict[str, MethodError
         else:
             sharing.append(name)
     return [sharing, *alone] if sharing else alone
-
-
-def _why(error: MethodError) -> str:
-    # A message ends with what to do next; here that has been done already.
-    return str(error).split("; ")[0].removesuffix(".")

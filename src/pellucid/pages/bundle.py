@@ -31,6 +31,7 @@ from pellucid.models.model import Model
 from pellucid.pages.bundle_record import VERSION, as_record, read_record, require, without_folders
 from pellucid.pages.choosing import sites_to_show
 from pellucid.pages.findings import depth_part, filters_part, path_part
+from pellucid.pages.kept_explanations import kept_explanations, restored_explanations
 from pellucid.pages.maps import drawn_maps
 from pellucid.pages.measuring import answer_record, card_summary, input_record
 
@@ -65,12 +66,7 @@ class Bundle:
     @property
     def explanations(self) -> tuple[Explanation, ...]:
         """The explanations, as they were made."""
-        found = []
-        for i, record in enumerate(self.record["explanations"]):
-            start = f"explanation {i} "
-            arrays = {name.removeprefix(start): a for name, a in self.arrays.items() if name.startswith(start)}
-            found.append(Explanation.from_record(record, {**arrays, "subject": self.arrays["prepared"]}))
-        return tuple(found)
+        return restored_explanations(self.record["explanations"], self.arrays)
 
     @property
     def shown_geometry(self) -> Geometry:
@@ -191,11 +187,8 @@ def make_bundle(
         arrays |= more
     arrays["original"] = _reduced(image)
     arrays["prepared"] = np.ascontiguousarray(model.preprocessing.pixels(image))
-    records = []
-    for i, explanation in enumerate(explanations):
-        record, kept = explanation.to_record()
-        records.append(record)
-        arrays |= {f"explanation {i} {name}": array for name, array in kept.items() if name != "subject"}
+    records, own = kept_explanations(explanations)
+    arrays |= own
     first = explanations[0]
     output = None if detailed.output is None else detailed.output.cpu().float().numpy()
     statistics = {site.name: site.statistics for site in whole.sites}

@@ -14,6 +14,7 @@ from pellucid.figures.numbers import number
 from pellucid.pages.bundle import Bundle
 from pellucid.pages.compared import best_of
 from pellucid.pages.comparison import Comparison
+from pellucid.pages.gallery import Gallery
 from pellucid.pages.graph_bundle import GraphBundle
 from pellucid.pages.graph_input import shown_subject
 from pellucid.pages.graph_pictures import small_picture
@@ -145,9 +146,10 @@ def _look_at_graph(bundle: GraphBundle) -> Look:
     )
 
 
-def _look(bundle: Bundle) -> Look:
+def _look(bundle: Bundle | Gallery) -> Look:
     answer = bundle.record["answer"]
-    return _named(bundle.record, answer["form"], answer["rows"][0], bundle.arrays["original"])
+    pixels = bundle.arrays["prepared" if isinstance(bundle, Gallery) else "original"]
+    return _named(bundle.record, answer["form"], answer["rows"][0], pixels)
 
 
 def _compared(comparison: Comparison, side: int) -> Look:

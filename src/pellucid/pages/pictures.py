@@ -10,7 +10,7 @@ import PIL.Image
 from pellucid.figures import png
 from pellucid.figures.colour import Kind, Scale, palette
 from pellucid.figures.legend import bar_png
-from pellucid.figures.overlay import overlay
+from pellucid.figures.overlay import Overlay, overlay
 from pellucid.methods.explanation import Explanation
 from pellucid.models.geometry import Geometry
 from pellucid.pages.measuring import cells
@@ -18,7 +18,7 @@ from pellucid.pages.measuring import cells
 _SMALL = 160
 """Pixels; up to this side a photograph is kept to the last bit, beyond it as a JPEG of high quality."""
 _LONGEST_PHOTOGRAPH = 640
-_LONGEST = 480
+LONGEST = 480
 _CELLS = 64
 _PIXELS = 256
 _CUT = 1.0
@@ -89,7 +89,13 @@ def map_url(entries: np.ndarray, kind: Kind = "sequential") -> str:
 
 
 def drawing(
-    explanation: Explanation, *, prepared: np.ndarray, original: np.ndarray, geometry: Geometry, same_view: bool
+    explanation: Explanation,
+    *,
+    prepared: np.ndarray,
+    original: np.ndarray,
+    geometry: Geometry,
+    same_view: bool,
+    longest: int = LONGEST,
 ) -> Drawing:
     """Draw an explanation on both pictures, on one scale.
 
@@ -102,35 +108,68 @@ def drawing(
         original: The whole picture, possibly reduced.
         geometry: How the one lies in the other, in pixels of `original`.
         same_view: Whether both are the same picture, so that one drawing is enough.
+        longest: Most pixels of a side of the drawing.
     """
+    first = on_prepared(explanation, prepared, longest=longest)
+    plane, box = first.plane, first.box
+    second = None
+    if not same_view:
+        top, left = geometry.to_original(box[1], box[0])
+        bottom, right = geometry.to_original(box[3], box[2])
+        whole, again = _at_most(original, longest)
+        there = (left * again[1], top * again[0], right * again[1], bottom * again[0])
+        frame = tuple(edge * again[1 - i % 2] for i, edge in enumerate(geometry.frame))
+        seen = (frame[0], frame[1], frame[2], frame[3])
+        shown = overlay(plane, whole, kind=explanation.kind, box=there, seen=seen, cut=first.cut, side=longest)
+        second = _drawn(shown.pixels)
+    return Drawing(
+        prepared=_drawn(first.overlay.pixels), original=second, scale=first.overlay.scale, bar=bar(explanation.kind),
+        rows=plane.shape[0], columns=plane.shape[1], cell=first.cell, mean=first.mean,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OnPrepared:
+    """An attribution over the picture that the model saw.
+
+    Attributes:
+        overlay: The drawing.
+        plane: The values that are drawn: the map itself, or sums or means over squares of pixels.
+        box: Where they lie in the prepared picture, in pixels.
+        cell: How many values of the input one drawn value stands for, along each side.
+        mean: Whether it is their mean; else their sum.
+        cut: Percent of the drawn values that may lie beyond the scale.
+    """
+
+    overlay: Overlay
+    plane: np.ndarray
+    box: tuple[float, float, float, float]
+    cell: int
+    mean: bool
+    cut: float
+
+
+def on_prepared(explanation: Explanation, prepared: np.ndarray, *, longest: int) -> OnPrepared:
+    """Draw an explanation over the prepared picture; how its values are brought together is said at `drawing`."""
     part = explanation.parts[0]
     plane, cell, mean = part.plane(), 1, False
     at_input = part.place == "input"
     box = part.box or (0.0, 0.0, float(prepared.shape[1]), float(prepared.shape[0]))
     if at_input:
-        longest = max(plane.shape)
-        mean = "completeness gap" not in explanation.checks
-        cell = -(-longest // (_PIXELS if mean else _CELLS))
+        most = max(plane.shape)
+        # Of segments every pixel shows the whole value of its segment: such values do not add up over pixels.
+        mean = "completeness gap" not in explanation.checks or explanation.has("segments")
+        cell = -(-most // (min(_PIXELS, longest) if mean else _CELLS))
         plane = cells(plane, cell, mean=mean)
         box = (0.0, 0.0, float(plane.shape[1] * cell), float(plane.shape[0] * cell))
-    kind: Kind = "signed" if at_input or explanation.signed else "sequential"
     cut = _CUT if at_input else 0.0
-    small, shrink = _at_most(prepared, _LONGEST)
+    small, shrink = _at_most(prepared, longest)
     inside = (box[0] * shrink[1], box[1] * shrink[0], box[2] * shrink[1], box[3] * shrink[0])
-    first = overlay(plane, small, kind=kind, box=inside, cut=cut, seen=(0.0, 0.0, small.shape[1], small.shape[0]))
-    second = None
-    if not same_view:
-        top, left = geometry.to_original(box[1], box[0])
-        bottom, right = geometry.to_original(box[3], box[2])
-        whole, again = _at_most(original, _LONGEST)
-        there = (left * again[1], top * again[0], right * again[1], bottom * again[0])
-        frame = tuple(edge * again[1 - i % 2] for i, edge in enumerate(geometry.frame))
-        seen = (frame[0], frame[1], frame[2], frame[3])
-        second = _drawn(overlay(plane, whole, kind=kind, box=there, seen=seen, cut=cut).pixels)
-    return Drawing(
-        prepared=_drawn(first.pixels), original=second, scale=first.scale, bar=bar(kind),
-        rows=plane.shape[0], columns=plane.shape[1], cell=cell, mean=mean,
-    )  # fmt: skip
+    seen = (0.0, 0.0, float(small.shape[1]), float(small.shape[0]))
+    drawn = overlay(
+        plane, small, kind=explanation.kind, box=inside, cut=cut, side=longest, seen=seen, unit=explanation.unit
+    )
+    return OnPrepared(overlay=drawn, plane=plane, box=box, cell=cell, mean=mean, cut=cut)
 
 
 def reduced(pixels: np.ndarray, longest: int) -> np.ndarray:

@@ -12,13 +12,19 @@ from pellucid.errors import ArchiveError, CapacityError, PellucidError, SettingE
 from pellucid.pages.bundle import Bundle
 from pellucid.pages.compared import write_comparison
 from pellucid.pages.comparison import Comparison
+from pellucid.pages.gallery import Gallery
+from pellucid.pages.gallery_page import write_gallery
 from pellucid.pages.graph_bundle import GraphBundle
 from pellucid.pages.page import write_page
 from pellucid.pages.words import Catalogue
 
-Saved = Bundle | GraphBundle | Comparison
+Saved = Bundle | GraphBundle | Comparison | Gallery
 
-_LOADERS: Mapping[str, Callable[[Path], Saved]] = {"bundle": Bundle.load, "comparison": Comparison.load}
+_LOADERS: Mapping[str, Callable[[Path], Saved]] = {
+    "bundle": Bundle.load,
+    "comparison": Comparison.load,
+    "gallery": Gallery.load,
+}
 
 # What a record brings about that is JSON, but not the record of a bundle: a key is missing, a list is a number.
 _INCOMPLETE = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, AssertionError, RecursionError)
@@ -38,7 +44,7 @@ class Found:
 
 
 def find_saved(folder: str | Path) -> Found:
-    """The bundles and comparisons in a folder, not in folders inside it.
+    """The bundles, comparisons and galleries in a folder, not in folders inside it.
 
     A JSON file that cannot be read counts as one where arrays lie beside it: it was something that pellucid saved.
     """
@@ -74,6 +80,8 @@ def write_saved(saved: Saved, path: str | Path, *, lang: str = "en") -> Path:
     try:
         if isinstance(saved, Comparison):
             return write_comparison(saved, path, lang=lang)
+        if isinstance(saved, Gallery):
+            return write_gallery(saved, path, lang=lang)
         return write_page(saved, path, lang=lang)
     except (CapacityError, ArchiveError):
         raise
@@ -83,7 +91,7 @@ def write_saved(saved: Saved, path: str | Path, *, lang: str = "en") -> Path:
 
 
 def report_saved(path: str | Path, *, to: str | Path, lang: str = "en") -> Path:
-    """Write the page of a saved bundle or comparison; no model is needed, and the same bundle gives the same bytes.
+    """Write the page of what was saved; no model is needed, and the same bundle gives the same bytes.
 
     Args:
         path: What `--bundle` of `pellucid explain` or `pellucid compare` made: its .json file, or its name without a

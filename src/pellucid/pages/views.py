@@ -38,7 +38,7 @@ def view(bundle: Bundle, words: Catalogue) -> dict[str, Any]:
             "rows": why,
             "single": bundle.same_view,
             "veiled": bundle.seen_share <= 0.9999,
-            "notes": [noted(note, "explanation", words, longest=400) for note in shared_notes(bundle)],
+            "notes": [noted(note, "explanation", words, longest=400) for note in shared_notes(bundle.explanations)],
         },
         "assumed": assumed_view(bundle, words),
         "foot": foot_view(record),

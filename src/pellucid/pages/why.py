@@ -1,6 +1,6 @@
 """What a page says about each explanation: its picture, its legend in numbers, and what was measured about it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ class Said:
         zero: Whether zero is marked in the middle.
         legend: The unit, and what the colours do not show.
         findings: Measured sentences.
+        cost: Passes, seconds, and where it ran.
         notes: The method's own notes.
         short: Number and words for the head of the page; None if nothing could be measured.
     """
@@ -41,42 +42,66 @@ class Said:
     zero: bool
     legend: list[Sentence]
     findings: list[Sentence]
+    cost: Sentence
     notes: list[Sentence]
     short: tuple[str, Sentence] | None
 
 
 def said_about(bundle: Bundle, words: Catalogue) -> list[Said]:
     """The explanations of a bundle in their order."""
-    shared = shared_notes(bundle)
-    return [_said(explanation, bundle, words, shared) for explanation in bundle.explanations]
+    explanations = bundle.explanations
+    shared = shared_notes(explanations)
+    prepared, original = (np.asarray(bundle.arrays[name]) for name in ("prepared", "original"))
+    geometry, same_view = bundle.shown_geometry, bundle.same_view
+    return [
+        said(
+            each,
+            drawing(each, prepared=prepared, original=original, geometry=geometry, same_view=same_view),
+            words,
+            settings=each.settings,
+            shared=shared,
+        )
+        for each in explanations
+    ]
 
 
-def shared_notes(bundle: Bundle) -> list[str]:
+def shared_notes(explanations: Sequence[Explanation]) -> list[str]:
     """The notes that several explanations have in common, to be said once."""
-    first, *others = bundle.explanations
+    first, *others = explanations
     return [note for note in first.notes if others and all(note in other.notes for other in others)]
 
 
-def _said(explanation: Explanation, bundle: Bundle, words: Catalogue, shared: Sequence[str]) -> Said:
-    drawn = drawing(
-        explanation,
-        prepared=np.asarray(bundle.arrays["prepared"]),
-        original=np.asarray(bundle.arrays["original"]),
-        geometry=bundle.shown_geometry,
-        same_view=bundle.same_view,
-    )
+def said(
+    explanation: Explanation,
+    drawn: Drawing,
+    words: Catalogue,
+    *,
+    settings: Mapping[str, object],
+    shared: Sequence[str] = (),
+) -> Said:
+    """What a page says about one explanation.
+
+    Args:
+        explanation: The explanation.
+        drawn: Its drawing.
+        words: The catalogue of the page.
+        settings: Those of its settings that are shown.
+        shared: Notes that are said elsewhere.
+    """
     name, part = explanation.method, explanation.parts[0]
     scale = drawn.scale
     signed = scale.kind == "signed"
     findings, short = _findings(explanation, words)
+    height, width = part.values.shape[-2:]
     place = words.say("why.input") if part.place == "input" else words.say(
-        "why.site", site=shortened(part.place), height=part.values.shape[-2], width=part.values.shape[-1]
+        "why.site", site=shortened(part.place), height=height, width=width
     )  # fmt: skip
     separator = "; "
-    for key, value in sorted(explanation.settings.items()):
+    for key, value in sorted(settings.items()):
         if value is not None and key != "site":
             place += (Segment(separator, ""), *noted(f"{key} {value}", "setting", words, longest=160))
             separator = ", "
+    cost = explanation.cost
     return Said(
         title=method_name(name, words),
         where=place,
@@ -86,9 +111,13 @@ def _said(explanation: Explanation, bundle: Bundle, words: Catalogue, shared: Se
         zero=signed,
         legend=_legend(explanation, drawn, words),
         findings=findings,
+        cost=words.say(
+            "why.cost", forwards=cost.forwards, backwards=cost.backwards, seconds=number(cost.seconds, digits=2),
+            device=cost.device,
+        ),
         notes=[noted(note, "explanation", words, longest=400) for note in explanation.notes if note not in shared],
         short=short,
-    )
+    )  # fmt: skip
 
 
 def _legend(explanation: Explanation, drawn: Drawing, words: Catalogue) -> list[Sentence]:
@@ -130,7 +159,10 @@ def _findings(explanation: Explanation, words: Catalogue) -> tuple[list[Sentence
     checks: dict[str, Any] = dict(explanation.checks)
     gap, relative = checks.pop("completeness gap", None), checks.pop("relative gap", None)
     if gap is not None:
-        total = float(explanation.values.sum(dtype=np.float64))
+        summed = explanation.part("segments").values if explanation.has("segments") else explanation.values
+        total = float(summed.sum(dtype=np.float64))
+        if explanation.has("segments"):
+            plane = summed
         if explanation.signed and np.isfinite(plane).all():
             # Only values that add up to something speak for and against it; a negative gradient does not.
             positive = float(np.clip(plane, 0, None).sum(dtype=np.float64))
@@ -142,5 +174,5 @@ def _findings(explanation: Explanation, words: Catalogue) -> tuple[list[Sentence
             found.append(words.say("why.gap", gap=number(gap, digits=2), share=percent(relative)))
             short = (f"{percent(relative)} %", words.say("short.gap"))
     for name, value in sorted(checks.items()):
-        found.append((Segment(f"{name}: {number(value)}", "plain"),))
+        found.append((*noted(name, "check", words), Segment(f": {number(value)}", "plain")))
     return found, short
