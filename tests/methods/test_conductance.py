@@ -14,7 +14,9 @@ def test_equals_the_reference() -> None:
     theirs = captum.LayerConductance(module, module.two).attribute(
         x.clone(), target=1, n_steps=6, method="riemann_trapezoid"
     )
-    ours = pellucid.explain_many(module, [x], methods=["conductance(site=two, steps=6, rule=left)"], targets=["class:1"])
+    ours = pellucid.explain_many(
+        module, [x], methods=["conductance(site=two, steps=6, rule=left)"], targets=["class:1"]
+    )
     for item, made in enumerate(ours):
         assert np.abs(made.part("positions").values - theirs[item].detach().numpy()).max() <= 1e-6
         assert np.allclose(made.values, theirs[item].sum((1, 2)).detach(), atol=1e-5)
@@ -47,7 +49,9 @@ def test_beside_another_branch_no_sum_is_promised() -> None:
 
 
 def test_a_unit_has_cuts_of_its_own() -> None:
-    made = pellucid.explain(net("residual"), pictures(), method="conductance(site=one, steps=40)", target="unit:'two'/1")
+    made = pellucid.explain(
+        net("residual"), pictures(), method="conductance(site=one, steps=40)", target="unit:'two'/1"
+    )
     assert made.checks["relative gap"] <= 0.02
 
 

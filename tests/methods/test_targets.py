@@ -277,7 +277,11 @@ def test_neuron_attributions_equal_the_reference(position: tuple[int, int] | Non
     target = "unit:'two'/3" + ("@4,7" if position else "")
     slope = captum.NeuronGradient(module, module.two).attribute(x.clone().requires_grad_(), neuron)
     assert torch.allclose(torch.tensor(pellucid.explain(module, x, method="saliency", target=target).values), slope[0])
-    theirs = captum.NeuronIntegratedGradients(module, module.two).attribute(x.clone().requires_grad_(), neuron, n_steps=8)[0].detach()
+    theirs = (
+        captum.NeuronIntegratedGradients(module, module.two)
+        .attribute(x.clone().requires_grad_(), neuron, n_steps=8)[0]
+        .detach()
+    )
     ours = pellucid.explain(module, x, method="integrated-gradients(steps=8)", target=target)
     assert float((torch.tensor(ours.values) - theirs).abs().max()) <= 1e-5 * float(theirs.abs().max())
 
@@ -296,4 +300,3 @@ def test_a_position_that_is_none_is_refused(target: str, message: str) -> None:
     with pytest.raises(TargetError) as caught:
         pellucid.explain(net("residual"), pictures(), method="saliency", target=target)
     assert message in str(caught.value)
-

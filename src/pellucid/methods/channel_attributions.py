@@ -111,7 +111,9 @@ class Conductance(OfChannels):
                 share = (first + number) / self.steps
                 return x if share == 1 else start + share * (x - start)
 
-            ask = Ask(variants=Variants(count=count, make=on_path), want="read", reads=Reads(values=names, slopes=names))
+            ask = Ask(
+                variants=Variants(count=count, make=on_path), want="read", reads=Reads(values=names, slopes=names)
+            )
             seen: Seen = yield ask
             for number in range(count):
                 now = {name: (seen.values[name][number], seen.slopes[name][number]) for name in names}

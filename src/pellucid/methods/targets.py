@@ -180,7 +180,9 @@ def _resolved_unit(target: str, facts: Facts) -> Resolved:
         there = f"channels 0 to {site.shape[1] - 1}" if len(site.shape) > 1 else "no channels"
         raise TargetError(f"target {target!r} asks for channel {channel}; site {site.name!r} has {there}.")
     sides = site.shape[2:]
-    if position is not None and (len(position) != len(sides) or any(at >= side for at, side in zip(position, sides, strict=True))):
+    if position is not None and (
+        len(position) != len(sides) or any(at >= side for at, side in zip(position, sides, strict=True))
+    ):
         size = "×".join(map(str, sides))
         last = ",".join(str(side - 1) for side in sides)
         there = f"{size} positions; the last is @{last}" if sides else "no positions; leave out what follows the @"
