@@ -23,7 +23,7 @@ from pellucid.capture.asks import (
     Seen,
     Variants,
 )
-from pellucid.capture.probing import run_probe
+from pellucid.capture.lockstep import Aim, run_probe
 from pellucid.capture.scores import Score
 from pellucid.errors import CapacityError, MethodError, ModelError
 
@@ -216,18 +216,15 @@ def probe(net: nn.Module, batch: Tensor, size: int, spent: passes.Spent | None =
 def ask(
     net: nn.Module, batch: Tensor, method: Any, scores: list[Score], spent: passes.Spent | None = None, size: int = 32
 ) -> Parts:
-    return run_probe(
-        net,
-        batch,
-        method,
-        scores,
-        seed=4,
-        spent=spent or passes.Spent(),
-        facts=Facts(sites=(), aliases={}, class_site=None, items=len(batch), input_shape=tuple(batch.shape)),
-        seen=Seen(values={}, slopes={}),
+    aim = Aim(
+        scores=scores,
         values=torch.zeros(len(batch)),
-        batch_size=size,
+        seen=Seen(values={}, slopes={}),
+        spent=spent or passes.Spent(),
     )
+    facts = Facts(sites=(), aliases={}, class_site=None, items=len(batch), input_shape=tuple(batch.shape))
+    [parts] = run_probe(net, batch, method, [aim], seed=4, facts=facts, batch_size=size)
+    return parts
 
 
 def test_a_probe_gets_weighted_slopes_and_scores_of_its_variants() -> None:

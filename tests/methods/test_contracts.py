@@ -23,6 +23,7 @@ pytestmark = pytest.mark.parametrize("method", list(METHODS))
 
 QUICK = {
     "integrated-gradients": "integrated-gradients(steps=4)",
+    "conductance": "conductance(steps=4)",
     "occlusion": "occlusion(window=4, stride=3)",
     "smooth-grad": "smooth-grad(samples=4)",
     "expected-gradients": "expected-gradients(samples=4)",
@@ -206,7 +207,7 @@ def test_a_zero_attribution_is_flagged_flat_and_stays_zero(method: str) -> None:
     assert not made.values.any()
     assert "flat (range 0)" in made.notes
     assert "flat (range 0)" in repr(made)
-    assert any("flat (range 0)" in flag for flag in made.overlay().legend["flags"])
+    assert any("flat (range 0)" in flag for flag in made.draw().legend["flags"])
 
 
 def test_what_is_handed_out_cannot_be_written_to(method: str) -> None:

@@ -10,7 +10,7 @@ import pellucid
 from pellucid.capture.asks import Facts
 from pellucid.capture.scores import LOGITS, Score
 from pellucid.errors import TargetError
-from pellucid.methods.targets import Resolved, check, find_class, resolve
+from pellucid.methods.targets import Resolved, check, expanded, find_class, resolve
 
 NAMES = ("tabby, tabby cat", "lynx, catamount", "crane", "crane", "hen-of-the-woods")
 FACTS = Facts(sites=(), aliases={}, class_site=None, items=2, input_shape=(2, 3, 8, 8))
@@ -68,11 +68,11 @@ def test_ranks_are_counted_per_picture_and_the_first_of_equals_comes_first() -> 
         ("contrast:tabby", "target 'contrast:tabby' names 1 classes, expected two: contrast:tabby,lynx."),
         ("contrast:tabby,lynx,crane", "names 3 classes"),
         ("contrast:0,tabby", "compares class 0 with itself; name two different classes."),
-        ("tabby", "target 'tabby' cannot be read; write it as top:1, class:281"),
+        ("tabby", "target 'tabby' cannot be read; write it as top:1, top:1-5, class:281"),
         ("clas:1", "cannot be read; did you mean 'class'? Write it as"),
         ("class:", "cannot be read"),
         ("class:  ", "cannot be read"),
-        ("unit:features.40", "a unit is written as unit:'features.40'/7."),
+        ("unit:features.40", "a unit is written as unit:'features.40'/7, at one position as"),
     ],
 )
 def test_what_is_no_target_is_refused_with_the_way_out(target: str, message: str) -> None:
@@ -223,3 +223,80 @@ def test_a_softmax_in_the_middle_is_not_looked_through() -> None:
     made = pellucid.explain(module, x, method="saliency", target="class:1")
     assert made.looked_through is None
     assert made.score == pytest.approx(float(module(x)[0, 1].detach()), rel=1e-6)
+
+
+def test_a_range_of_ranks_is_a_target_for_each() -> None:
+    assert expanded(["top:2-4", "class:1", "top:1-1"]) == ["top:2", "top:3", "top:4", "class:1", "top:1"]
+    found = list(pellucid.explain_many(net("residual"), [pictures()], methods=["saliency"], targets=["top:1-3"]))
+    assert [each.target.asked for each in found] == ["top:1", "top:2", "top:3"]
+    assert [each.score for each in found] == sorted(found[0].logits.tolist(), reverse=True)[:3]
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("top:0-3", "target 'top:0-3' is no range of ranks; the five best classes are written as top:1-5."),
+        ("top:3-2", "is no range of ranks"),
+        ("top:1-1000", "is 1000 targets; ask for 100 at most at once."),
+        ("top:1-5", "asks for rank 5 of 4 classes"),
+    ],
+)
+def test_a_range_that_cannot_be_meant_is_refused(target: str, message: str) -> None:
+    with pytest.raises(TargetError) as caught:
+        list(pellucid.explain_many(net("residual"), [pictures()], methods=["saliency"], targets=[target]))
+    assert message in str(caught.value)
+
+
+def test_one_explanation_is_not_of_several_targets() -> None:
+    with pytest.raises(TargetError, match="'top:1-3' is several targets, and explain takes one; use explain_many"):
+        pellucid.explain(net("residual"), pictures(), target="top:1-3")
+    with pytest.raises(TargetError, match="is several targets, and one is wanted here, e.g. top:1"):
+        check("top:1-3")
+
+
+# -- one position of a unit
+
+
+def test_a_unit_at_a_position_is_the_value_there() -> None:
+    module, x = net("in-place"), pictures(2)
+    there = module.two(module.relu(module.one(x)))[:, 3, 4, 7]  # type: ignore[operator]
+    found = list(pellucid.explain_many(module, [x], methods=["saliency"], targets=["unit:'two'/3@4,7"]))
+    assert [each.score for each in found] == pytest.approx(there.tolist(), rel=1e-6)
+    assert found[0].target.text == "channel 3 of two at position 4, 7"
+    assert Resolved.from_record(found[0].target.to_record()) == found[0].target
+
+
+@pytest.mark.parametrize("position", [None, (4, 7)])
+def test_neuron_attributions_equal_the_reference(position: tuple[int, int] | None) -> None:
+    captum = pytest.importorskip("captum.attr")
+    module, x = net("residual"), pictures()
+
+    def neuron(maps: Tensor) -> Tensor:
+        return maps[:, 3].mean((1, 2)) if position is None else maps[:, 3, position[0], position[1]]
+
+    target = "unit:'two'/3" + ("@4,7" if position else "")
+    slope = captum.NeuronGradient(module, module.two).attribute(x.clone().requires_grad_(), neuron)
+    assert torch.allclose(torch.tensor(pellucid.explain(module, x, method="saliency", target=target).values), slope[0])
+    theirs = (
+        captum.NeuronIntegratedGradients(module, module.two)
+        .attribute(x.clone().requires_grad_(), neuron, n_steps=8)[0]
+        .detach()
+    )
+    ours = pellucid.explain(module, x, method="integrated-gradients(steps=8)", target=target)
+    assert float((torch.tensor(ours.values) - theirs).abs().max()) <= 1e-5 * float(theirs.abs().max())
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("unit:'two'/3@12,0", "asks for position 12,0; site 'two' has 12×12 positions; the last is @11,11."),
+        ("unit:'two'/3@4", "asks for position 4; site 'two' has 12×12 positions"),
+        ("unit:'last'/1@0,0", "site 'last' has no positions; leave out what follows the @."),
+        ("unit:'two'/3@", "cannot be read; a unit is written as"),
+        ("unit:'two'/3@-1,2", "cannot be read; a unit is written as"),
+    ],
+)
+def test_a_position_that_is_none_is_refused(target: str, message: str) -> None:
+    with pytest.raises(TargetError) as caught:
+        pellucid.explain(net("residual"), pictures(), method="saliency", target=target)
+    assert message in str(caught.value)

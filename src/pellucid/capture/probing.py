@@ -1,5 +1,6 @@
 """The questions of a probe, run in batches that halve when memory runs out."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.capture import knowledge, passes, reading
-from pellucid.capture.asks import INPUT, Ask, Facts, Given, Parts, Probe, Reads, Seen, Variants
+from pellucid.capture.asks import INPUT, Ask, Reads, Ruling, Seen, Variants
 from pellucid.capture.descending import hand_down
 from pellucid.capture.failures import DecidesTogetherError, is_out_of_memory, too_large
 from pellucid.capture.handing import HandedDown
@@ -15,63 +16,24 @@ from pellucid.capture.passes import Spent
 from pellucid.capture.scores import LOGITS, Score
 from pellucid.capture.trials import Trials
 from pellucid.errors import CapacityError, MethodError
-from pellucid.models.preprocessing import Preprocessing
 
 MANY = 16
 """From this number of variants on, recording a pass for them pays."""
 
 
-def run_probe(
-    module: nn.Module,
-    batch: Tensor,
-    method: Probe,
-    scores: Sequence[Score],
-    *,
-    seed: int,
-    spent: Spent,
-    facts: Facts,
-    seen: Seen,
-    values: Tensor,
-    batch_size: int = 32,
-    preparing: Preprocessing | None = None,
-) -> Parts:
-    """Let a probe ask until it has its answer.
+@dataclass(slots=True, kw_only=True)
+class Questions:
+    """Answers the asks of a probe about one batch; a size that memory did not allow is not tried again.
 
-    Variants run in batches of at most `batch_size` items, halved when memory runs out; the answer is the same, up to
-    rounding. Variants of a site run in batches of `SITE_BYTES`, since nothing but what depends on the site is run.
-
-    Args:
+    Attributes:
         module: The model.
         batch: The prepared batch.
-        method: The probe.
         scores: One score per item.
-        seed: For its random draws.
+        size: Most items in one pass. Variants of a site run in batches of `SITE_BYTES`, since nothing but what depends
+            on the site is run.
         spent: Where the cost is counted.
-        facts: What is known about the model.
-        seen: What the probe wanted to read.
-        values: The scores of the batch as it is.
-        batch_size: Most items in one pass.
-        preparing: How pictures become such a batch, where that is known.
-
-    Raises:
-        CapacityError: Not even one item fits into memory.
+        trials: Runs variants from a recorded pass on.
     """
-    trials = Trials(module=module, batch=batch, scores=scores, size=batch_size, spent=spent)
-    questions = _Questions(module=module, batch=batch, scores=scores, size=batch_size, spent=spent, trials=trials)
-    rng = torch.Generator(device="cpu").manual_seed(seed)
-    given = Given(x=batch, rng=rng, facts=facts, seen=seen, scores=values, explained=tuple(scores), preparing=preparing)
-    probing = method.probe(given)
-    try:
-        ask = next(probing)
-        while True:
-            ask = probing.send(questions.answer(ask))
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
-
-
-@dataclass(slots=True, kw_only=True)
-class _Questions:
-    """Answers one ask after the other; a size that memory did not allow is not tried again."""
 
     module: nn.Module
     batch: Tensor
@@ -128,23 +90,49 @@ class _Questions:
         return total.to(self.batch.dtype)
 
     def _read(self, ask: Ask) -> Seen:
-        found: list[Seen] = []
+        [seen] = self.seen_for(ask, [self.scores])
+        return seen
+
+    def seen_for(self, ask: Ask, several: Sequence[Sequence[Score]]) -> list[Seen]:
+        """What is read for each of several scores of every item: one forward for all, one backward for each."""
+        found: list[list[Seen]] = [[] for _ in several]
 
         def run(x: Tensor, chunk: _Chunk) -> None:
-            scores, spent = self._scores(chunk), Spent()
-            _, _, [(_, _, seen)] = reading.read(
-                self.module,
-                x,
-                reads=lambda _: _with_places(ask.reads, scores),
-                resolve=[reading.already(scores)],
-                spent=spent,
-                ruling=ask.ruling,
-            )
-            found.append(seen)
-            self.spent.backwards += spent.backwards
+            for mine, seen in zip(found, self._shared(x, chunk, ask.reads, ask.ruling, several), strict=True):
+                mine.append(seen)
 
         self._each(ask.variants, run)
-        return self._seen_by_variant(found)
+        return list(map(self._seen_by_variant, found))
+
+    def slopes_for(self, ask: Ask, several: Sequence[Sequence[Score]]) -> list[Tensor]:
+        """The weighted sum of the slopes for each of several scores: one forward for all, one backward for each."""
+        weights = ask.weights or (1.0,) * ask.variants.count
+        exact = torch.float64 if self.batch.dtype == torch.float64 else torch.float32
+        totals = [torch.zeros_like(self.batch, dtype=exact) for _ in several]
+
+        def run(x: Tensor, chunk: _Chunk) -> None:
+            read = self._shared(x, chunk, Reads(slopes=frozenset({INPUT})), None, several)
+            for total, seen in zip(totals, read, strict=True):
+                for slope, (variant, item) in zip(seen.slopes[INPUT], chunk, strict=True):
+                    total[item] += weights[variant] * slope
+
+        self._each(ask.variants, run)
+        return [total.to(self.batch.dtype) for total in totals]
+
+    def _shared(
+        self, x: Tensor, chunk: "_Chunk", reads: Reads, ruling: Ruling | None, several: Sequence[Sequence[Score]]
+    ) -> list[Seen]:
+        mine, spent = [[scores[item] for _, item in chunk] for scores in several], Spent()
+        _, _, found = reading.read(
+            self.module,
+            x,
+            reads=lambda _: _with_places(reads, list(itertools.chain.from_iterable(mine))),
+            resolve=[reading.already(scores) for scores in mine],
+            spent=spent,
+            ruling=ruling,
+        )
+        self.spent.backwards += spent.backwards // len(several)  # each score has a backward pass of its own
+        return [seen for _, _, seen in found]
 
     def _pairs(self, ask: Ask, partners: Variants) -> Seen:
         found: list[Seen] = []

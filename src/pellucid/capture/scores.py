@@ -21,10 +21,12 @@ class Score:
     Attributes:
         place: `logits`, or the name of a site.
         weights: Weight of each channel that counts; channels that are not named weigh 0.
+        position: Where channels are read instead of their mean over positions, e.g. (row, column); None for the mean.
     """
 
     place: str
     weights: Mapping[int, float]
+    position: tuple[int, ...] | None = None
 
 
 def evaluate(
@@ -33,10 +35,24 @@ def evaluate(
     """The score of each item, from the values at the places that the scores name; differentiable."""
     rows = []
     for item, score in enumerate(scores):
-        channels = (
-            places[score.place][item].flatten(1).mean(1) if places[score.place].dim() > 2 else places[score.place][item]
-        )
+        channels = places[score.place][item]
+        if score.position is not None:
+            channels = channels[(slice(None), *score.position)]
+        elif channels.dim() > 1:
+            channels = channels.flatten(1).mean(1)
         numbers = list(score.weights)
         weights = torch.tensor([score.weights[n] for n in numbers], dtype=channels.dtype, device=channels.device)
         rows.append((channels[numbers] * weights).sum())
     return torch.stack(rows)
+
+
+def evaluate_logits(
+    scores: Sequence[Score], logits: Float[Tensor, "variants batch classes"]
+) -> Float[Tensor, "variants batch"]:
+    """The scores of many answers to each item, one score per item; all of them about logits."""
+    rows = []
+    for item, score in enumerate(scores):
+        numbers = list(score.weights)
+        weights = torch.tensor([score.weights[n] for n in numbers], dtype=logits.dtype, device=logits.device)
+        rows.append((logits[:, item, numbers] * weights).sum(1))
+    return torch.stack(rows, dim=1)

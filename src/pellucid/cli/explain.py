@@ -329,7 +329,8 @@ def _write(explanations: Sequence["Explanation"], place: _Place, original: "Imag
     if place.png is not None:
         for path, found in zip(for_methods(place.png, names), explanations, strict=True):
             title = f"{found.method}: {found.target.text}"
-            files.append(found.overlay(original=original).save(path, title=title, lines=found.notes))
+            drawn = found.bars() if found.parts[0].axes == ("channels",) else found.overlay(original=original)
+            files.append(drawn.save(path, title=title, lines=found.notes))
     if place.save is not None:
         for path, found in zip(for_methods(place.save, names), explanations, strict=True):
             files.append(found.save(path))

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from pellucid.capture.asks import Facts
-from pellucid.capture.sites import INPUT, Site
+from pellucid.capture.cuts import cuts
+from pellucid.capture.sites import Site
 
 # What comes right after another site and only reworks its values, position by position.
 _REWORKS = frozenset({"norm", "activation", "dropout", "identity", "scale", "flatten"})
@@ -20,19 +21,7 @@ def cut_sites(facts: Facts, *, most: int = 10) -> list[Site]:
         facts: What is known about the model.
         most: At most so many; the first, the last with positions and the class layer are always among them.
     """
-    relevant = _on_the_way(facts)
-    order = {site.name: number for number, site in enumerate(relevant)} | {INPUT: -1}
-    furthest = dict(order)
-    for site in relevant:
-        for parent in site.inputs:
-            if parent in order:
-                furthest[parent] = max(furthest[parent], order[site.name])
-    cuts, reach = [], furthest[INPUT]
-    for site in relevant:
-        if reach <= order[site.name]:
-            cuts.append(site)
-        reach = max(reach, furthest[site.name])
-    whole = [site for site in cuts if (site.is_map and site.channels_first) or len(site.shape) == 2]
+    whole = [site for site in cuts(facts) if (site.is_map and site.channels_first) or len(site.shape) == 2]
     ends = [
         site
         for site, after in zip(whole, [*whole[1:], None], strict=True)
@@ -44,18 +33,6 @@ def cut_sites(facts: Facts, *, most: int = 10) -> list[Site]:
 def has_positions(site: Site) -> bool:
     """Whether a site's values lie at more than one place."""
     return site.is_map and site.shape[2] * site.shape[3] > 1
-
-
-def _on_the_way(facts: Facts) -> list[Site]:
-    by_name = {site.name: site for site in facts.sites}
-    names = [facts.class_site or facts.sites[-1].name]
-    found: set[str] = set()
-    while names:
-        name = names.pop()
-        if name in by_name and name not in found:
-            found.add(name)
-            names.extend(by_name[name].inputs)
-    return [site for site in facts.sites if site.name in found]
 
 
 def _spread(sites: Sequence[Site], most: int) -> list[Site]:

@@ -11,6 +11,7 @@ from pellucid.capture.asks import Ask, Facts, Given, Passes, Probing, Reads, Var
 from pellucid.methods.baselines import baseline_of, check_baseline
 from pellucid.methods.cam_sites import AtSites, Fusion, Notes, Sign, check_word, enlarged, signed_parts
 from pellucid.methods.catalogue import register
+from pellucid.methods.channel_ablation import falls_without
 
 Divisor = Literal["score", "none"]
 
@@ -114,17 +115,7 @@ class AblationCAM(AtSites):
         sites, raw, remarks = self.sites(given.facts), [], []
         for site in sites:
             maps = given.seen.values[site.name]
-
-            def without(variant: int, item: int, maps: Tensor = maps) -> Tensor:
-                changed = maps[item].clone()
-                if variant:
-                    changed[variant - 1] = 0
-                return changed
-
-            # The first variant is the site as it is: what a map does not change is then exactly 0.
-            variants = Variants.of_items(maps.shape[1] + 1, len(maps), without)
-            whole, *rest = yield Ask(variants=variants, want="score", site=site.name)
-            lost = whole[:, None] - torch.stack(tuple(rest), dim=1)
+            whole, lost = yield from falls_without(given, site)
             weights = lost / whole[:, None] if self.divisor == "score" else lost
             remarks.append(_divided(whole) if self.divisor == "score" else {})
             raw.append((weights[:, :, None, None] * maps).sum(dim=1))

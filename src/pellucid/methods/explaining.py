@@ -23,7 +23,7 @@ from pellucid.methods.finishing import Batch, versions
 from pellucid.methods.graph_explaining import explain_graphs
 from pellucid.methods.graph_targets import check_graph_target
 from pellucid.methods.sharing import ITEMS, Room, explained
-from pellucid.methods.targets import check
+from pellucid.methods.targets import check, expanded
 from pellucid.models.graph_arguments import takes_graphs
 from pellucid.models.loading import load
 from pellucid.models.model import Model
@@ -47,7 +47,8 @@ def explain(
             `Graph`, or what `pellucid.read` makes one of.
         method: A name (`grad-cam`), a name with settings (`integrated-gradients(steps=100)`) or an instance.
         target: What to explain: `top:1`, `class:281`, `class:tabby`, `contrast:tabby,lynx`, `output:2`,
-            `unit:'features.40'/7`; on graphs `node:17`, `node:17/class:2`, `edge:3-17`, `graph/class:1`.
+            `unit:'features.40'/7`, `unit:'features.40'/7@3,5`; on graphs `node:17`, `node:17/class:2`, `edge:3-17`,
+            `graph/class:1`.
         seed: For every random draw; the global generators are left alone.
 
     Returns:
@@ -60,6 +61,8 @@ def explain(
         raise InputError(f"explain takes one input, a list of {len(input)} was given; use explain_many for lists.")
     if isinstance(target, str) and target.endswith(":*"):
         raise TargetError(f"target {target!r} is many targets, and explain takes one; use explain_many.")
+    if isinstance(target, str) and len(expanded([target])) > 1:
+        raise TargetError(f"target {target!r} is several targets, and explain takes one; use explain_many.")
     if isinstance(input, Tensor) and input.dim() > 1 and len(input) != 1:
         shape = tuple(input.shape)
         raise InputError(
@@ -86,7 +89,8 @@ def explain_many(
         inputs: Images, paths, arrays or prepared tensors of one or more items, in any number; they may differ in
             size. They are read when they are needed, `batch_size` items at a time. For a model of graphs: graphs.
         methods: Names or instances.
-        targets: Targets; on graphs also `node:*` and `edge:*`, each of which is as many targets as there are.
+        targets: Targets; `top:1-5` is five of them. On graphs also `node:*` and `edge:*`, each of which is as many
+            targets as there are.
         seed: For every random draw.
         batch_size: Most items in one pass; halved, for the rest of the inputs, when memory runs out.
         progress: Called with the number of explanations made, and the number in all or 0 where nobody knows it.
@@ -112,9 +116,10 @@ def explain_many(
             check_graph_target(target)
         return explain_graphs(known, _graphs(known, inputs), chosen, targets, seed=seed, progress=progress)
     chosen = [method_from(method) for method in methods]
-    for target in targets:
+    each = expanded(targets)
+    for target in each:
         check(target)
-    return _stream(known, _several(inputs), chosen, list(targets), seed, batch_size, progress)
+    return _stream(known, _several(inputs), chosen, each, seed, batch_size, progress)
 
 
 def _graphs(model: Model, inputs: Any) -> list[Graph]:

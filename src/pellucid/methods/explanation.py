@@ -16,6 +16,7 @@ from pellucid.methods.targets import Resolved
 from pellucid.models.preprocessing import Geometry
 
 if TYPE_CHECKING:
+    from pellucid.figures.channels import ChannelsFigure
     from pellucid.figures.colour import Kind
     from pellucid.figures.graph import GraphFigure
     from pellucid.figures.mesh import MeshFigure
@@ -120,17 +121,42 @@ class Explanation:
             and all(_bits(array) == _bits(theirs[name]) for name, array in mine.items())
         )
 
-    def draw(self) -> "Overlay | GraphFigure | MoleculeFigure | MeshFigure":
+    def draw(self) -> "Overlay | ChannelsFigure | GraphFigure | MoleculeFigure | MeshFigure":
         """Draw the explanation: over the picture, or on the graph, the molecule or the mesh; with a numeric legend.
+
+        Values of channels are drawn as bars, the strongest first, with their feature maps.
 
         Raises:
             SettingError: The values of a picture are no map.
         """
         if not isinstance(self.subject, GraphSubject):
-            return self.overlay()
+            return self.bars() if self.parts[0].axes == ("channels",) else self.overlay()
         from pellucid.methods.graph_drawing import draw_on_graph
 
         return draw_on_graph(self, title=f"{self.method}: {self.target.text}")
+
+    def bars(self, *, top: int = 10) -> "ChannelsFigure":
+        """Draw values of channels as signed bars, the strongest first, with their feature maps on one scale.
+
+        Args:
+            top: How many channels are drawn.
+
+        Raises:
+            SettingError: The values are not of channels.
+        """
+        from pellucid.figures.channels import draw_channels
+
+        part = self.parts[0]
+        if part.axes != ("channels",):
+            raise SettingError("part", given=", ".join(part.axes), expected="one value per channel", hint="use draw()")
+        maps = self.feature_maps()
+        return draw_channels(part.values, None if maps is None else maps.values, top=top, unit=self.unit)
+
+    def feature_maps(self) -> Part | None:
+        """What the channels that were explained returned, (channels, height, width); None without positions."""
+        place = self.parts[0].place
+        maps = (part for part in self.parts if part.name.startswith("activations") and part.place == place)
+        return next((part for part in maps if part.is_map), None)
 
     def overlay(self, *, original: Image | None = None, side: int = 480) -> "Overlay":
         """Draw the first part over the picture, with a numeric legend; the values themselves are never rescaled.
@@ -146,7 +172,8 @@ class Explanation:
 
         part = self.parts[0]
         if not part.is_map:
-            raise SettingError("part", given=", ".join(part.axes), expected="values with height and width")
+            hint = "use draw()" if part.axes == ("channels",) else ""
+            raise SettingError("part", given=", ".join(part.axes), expected="values with height and width", hint=hint)
         plane = part.plane()
         box, seen = part.box, None
         if isinstance(self.subject, GraphSubject):
@@ -181,7 +208,8 @@ class Explanation:
         """What one value is, for a legend."""
         if self.parts[0].place == "input":
             return "per pixel, summed over the colours" if self.values.ndim == 3 else "per pixel"
-        return f"per cell of {self.parts[0].place}"
+        each = "channel" if self.parts[0].axes == ("channels",) else "cell"
+        return f"per {each} of {self.parts[0].place}"
 
     def save(self, path: str | Path) -> Path:
         """Save as `path`.json and `path`.safetensors; `Explanation.load` reads it back.
@@ -294,6 +322,8 @@ class Explanation:
     def _repr_png_(self) -> bytes | None:
         if isinstance(self.subject, GraphSubject):
             return getattr(self.draw(), "png", lambda: None)()
+        if self.parts[0].axes == ("channels",):
+            return self.bars().figure_png(title=f"{self.method}: {self.target.text}", lines=self.notes)
         if not self.parts[0].is_map:
             return None
         return self.overlay().figure_png(title=f"{self.method}: {self.target.text}", lines=self.notes)

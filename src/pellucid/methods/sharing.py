@@ -9,10 +9,10 @@ from torch import Tensor
 
 from pellucid.capture import reading
 from pellucid.capture.answers import Answer
-from pellucid.capture.asks import Facts, Method, Probe, Reads, Rules, Seen
+from pellucid.capture.asks import Facts, Method, Parts, Probe, Reads, Rules, Seen
 from pellucid.capture.failures import DecidesTogetherError
+from pellucid.capture.lockstep import Aim, run_probe
 from pellucid.capture.passes import Spent
-from pellucid.capture.probing import run_probe
 from pellucid.capture.scores import Score
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.finishing import Batch, finished
@@ -59,8 +59,9 @@ def explained(
     """For each item of a batch, for each method, one explanation per target.
 
     Methods that combine what was read, and the scores of those that probe, share one forward pass and one backward
-    pass per target; each method with backward rules of its own needs a pass of its own. Where memory runs out, the
-    engine halves the batch, and later batches are no larger than what did fit.
+    pass per target; each method with backward rules of its own needs a pass of its own. Variants that a method asks for
+    alike for several targets are run once. Where memory runs out, the engine halves the batch, and later batches are no
+    larger than what did fit.
 
     Args:
         batch: The items.
@@ -91,37 +92,23 @@ def _group(
 ) -> list[list[list[Explanation]]]:
     """All explanations that one shared pass serves: per item, per method, per target."""
     read = _read(batch, methods, targets, room)
-    share = read.seconds / len(methods)
-    results: list[list[list[Explanation]]] = [[] for _ in range(len(batch.tensor))]
+    share, items = read.seconds / len(methods) / len(targets), len(batch.tensor)
+    results: list[list[list[Explanation]]] = [[] for _ in range(items)]
     for method in methods:
         for by_target in results:
             by_target.append([])
-        for resolved, (scores, values, seen) in zip(read.targets, read.found, strict=True):
-            started, spent = time.perf_counter(), Spent()
-            if isinstance(method, Probe):
-                parts = run_probe(
-                    batch.model.module,
-                    batch.tensor,
-                    method,
-                    scores,
-                    seed=batch.seed,
-                    spent=spent,
-                    facts=read.facts,
-                    seen=seen,
-                    values=values,
-                    batch_size=room.size,
-                    preparing=batch.preparing,
-                )
-            else:
-                parts = method.combine(seen, read.facts)
-            items = len(batch.tensor)
+        started = time.perf_counter()
+        costs = [Spent() for _ in targets]
+        made = _parts(batch, method, read, costs, room)
+        taken = (time.perf_counter() - started) / len(targets)
+        for resolved, (_, values, _), parts, spent in zip(read.targets, read.found, made, costs, strict=True):
             cost = Cost(
                 forwards=read.forwards + round(spent.forwards / items),
                 backwards=round(spent.backwards / items) + (read.backwards if hasattr(method, "reads") else 0),
-                seconds=(share / len(targets) + time.perf_counter() - started) / items,
+                seconds=(share + taken) / items,
                 device=str(batch.tensor.device),
             )
-            made = finished(
+            explanations = finished(
                 batch,
                 method,
                 parts,
@@ -132,9 +119,29 @@ def _group(
                 cost=cost,
                 remarks=sorted(spent.remarks),
             )
-            for by_target, explanation in zip(results, made, strict=True):
+            for by_target, explanation in zip(results, explanations, strict=True):
                 by_target[-1].append(explanation)
     return results
+
+
+def _parts(batch: Batch, method: Method, read: _Read, costs: Sequence[Spent], room: Room) -> list[Parts]:
+    """What a method returns for each target; variants that it asks for alike for several of them are run once."""
+    if not isinstance(method, Probe):
+        return [method.combine(seen, read.facts) for _, _, seen in read.found]
+    aims = [
+        Aim(scores=scores, values=values, seen=seen, spent=spent)
+        for (scores, values, seen), spent in zip(read.found, costs, strict=True)
+    ]
+    return run_probe(
+        batch.model.module,
+        batch.tensor,
+        method,
+        aims,
+        seed=batch.seed,
+        facts=read.facts,
+        batch_size=room.size,
+        preparing=batch.preparing,
+    )
 
 
 def _read(batch: Batch, methods: Sequence[Method], targets: Sequence[str], room: Room) -> _Read:

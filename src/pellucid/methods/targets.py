@@ -1,10 +1,12 @@
 """Targets: what is explained, as a user writes it, and as the score that it means on one input.
 
     top:1                     the class with the largest logit (top:2: the second, …)
+    top:1-5                   the five with the largest logits: five targets, which share passes
     class:281, class:tabby    a class by number or by name
     contrast:tabby,lynx       the logit of the first class minus that of the second
     output:2                  an output that is no class
     unit:'features.40'/7      the mean over positions of one channel of a site
+    unit:'features.40'/7@3,5  the same channel at one position: row 3, column 5, counted from 0
 
 Targets are logits: a final softmax, log-softmax or sigmoid is looked through.
 """
@@ -21,7 +23,11 @@ from pellucid.capture.scores import LOGITS, Score
 from pellucid.errors import TargetError, did_you_mean
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
-FORMS = "top:1, class:281, class:tabby, contrast:tabby,lynx, output:2 or unit:'features.40'/7"
+_RANKS = re.compile(r"top:\s*([0-9]{1,9})\s*-\s*([0-9]{1,9})\s*")
+_UNIT = re.compile(r"unit:(?:'([^']+)'|\"([^\"]+)\"|(.+?))/([0-9]{1,9})(?:@([0-9]{1,9}(?:,[0-9]{1,9})*))?")
+MOST_RANKS = 100
+"""Most targets that one range of ranks may mean."""
+FORMS = "top:1, top:1-5, class:281, class:tabby, contrast:tabby,lynx, output:2 or unit:'features.40'/7"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +58,16 @@ class Resolved:
             "weights": weights,
             "classes": list(self.classes),
         }
+        if self.score.position is not None:
+            record["position"] = list(self.score.position)
         return record | ({"nodes": list(self.nodes)} if self.nodes else {})
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "Resolved":
         """From what `to_record` gave."""
         weights = {int(index): float(weight) for index, weight in record["weights"].items()}
-        score = Score(place=record["place"], weights=weights)
+        position = tuple(map(int, record["position"])) if "position" in record else None
+        score = Score(place=record["place"], weights=weights, position=position)
         return cls(
             asked=record["asked"],
             text=record["text"],
@@ -71,6 +80,27 @@ class Resolved:
 def places_of(target: str, facts: Facts) -> frozenset[str]:
     """The sites whose values a target needs."""
     return frozenset({facts.site(_unit(target)[0]).name}) if target.startswith("unit:") else frozenset()
+
+
+def expanded(targets: Sequence[str]) -> list[str]:
+    """Each target by itself: `top:1-5` is five of them.
+
+    Raises:
+        TargetError: A range of ranks that holds none, or begins below 1.
+    """
+    found: list[str] = []
+    for target in targets:
+        ranks = _RANKS.fullmatch(target) if isinstance(target, str) else None
+        if ranks is None:
+            found.append(target)
+            continue
+        first, last = int(ranks.group(1)), int(ranks.group(2))
+        if not 1 <= first <= last:
+            raise TargetError(f"target {target!r} is no range of ranks; the five best classes are written as top:1-5.")
+        if last - first >= MOST_RANKS:
+            raise TargetError(f"target {target!r} is {last - first + 1} targets; ask for {MOST_RANKS} at most at once.")
+        found += [f"top:{rank}" for rank in range(first, last + 1)]
+    return found
 
 
 def check(target: str) -> None:
@@ -86,6 +116,8 @@ def check(target: str) -> None:
     if word not in known or not rest.strip():
         near = did_you_mean(word, known) or ";"
         raise TargetError(f"target {target!r} cannot be read{near} Write it as {FORMS}.".replace("; Write", "; write"))
+    if word == "top" and _RANKS.fullmatch(target):
+        raise TargetError(f"target {target!r} is several targets, and one is wanted here, e.g. top:1.")
     if word in ("top", "output"):
         _whole(rest, target)
     elif word == "contrast":
@@ -132,7 +164,11 @@ def resolve(target: str, logits: Tensor, facts: Facts, class_names: Sequence[str
         text = f"{_named(one, class_names)} rather than {_named(other, class_names)}"
         score = Score(place=LOGITS, weights={one: 1.0, other: -1.0})
         return [Resolved(asked=target, text=text, score=score, classes=(one, other))] * len(logits)
-    selector, channel = _unit(target)
+    return [_resolved_unit(target, facts)] * len(logits)
+
+
+def _resolved_unit(target: str, facts: Facts) -> Resolved:
+    selector, channel, position = _unit(target)
     site = facts.site(selector)
     if len(site.shape) > 2 and not site.channels_first:
         shape = "×".join(map(str, site.shape))
@@ -143,9 +179,21 @@ def resolve(target: str, logits: Tensor, facts: Facts, class_names: Sequence[str
     if len(site.shape) < 2 or not 0 <= channel < site.shape[1]:
         there = f"channels 0 to {site.shape[1] - 1}" if len(site.shape) > 1 else "no channels"
         raise TargetError(f"target {target!r} asks for channel {channel}; site {site.name!r} has {there}.")
-    score = Score(place=site.name, weights={channel: 1.0})
-    mean = ", mean over positions" if len(site.shape) > 2 else ""
-    return [Resolved(asked=target, text=f"channel {channel} of {site.name}{mean}", score=score)] * len(logits)
+    sides = site.shape[2:]
+    if position is not None and (
+        len(position) != len(sides) or any(at >= side for at, side in zip(position, sides, strict=True))
+    ):
+        size = "×".join(map(str, sides))
+        last = ",".join(str(side - 1) for side in sides)
+        there = f"{size} positions; the last is @{last}" if sides else "no positions; leave out what follows the @"
+        raise TargetError(
+            f"target {target!r} asks for position {','.join(map(str, position))}; site {site.name!r} has {there}."
+        )
+    score = Score(place=site.name, weights={channel: 1.0}, position=position)
+    where = ", mean over positions" if sides else ""
+    if position is not None:
+        where = f" at position {', '.join(map(str, position))}"
+    return Resolved(asked=target, text=f"channel {channel} of {site.name}{where}", score=score)
 
 
 def find_class(text: str, count: int, class_names: Sequence[str] | None) -> int:
@@ -199,11 +247,16 @@ def _two(text: str, target: str) -> tuple[str, str]:
     return names[0], names[1]
 
 
-def _unit(target: str) -> tuple[str, int]:
-    match = re.fullmatch(r"unit:(?:'([^']+)'|\"([^\"]+)\"|(.+))/([0-9]{1,9})", target)
+def _unit(target: str) -> tuple[str, int, tuple[int, ...] | None]:
+    """Selector, channel and, where one is named, position."""
+    match = _UNIT.fullmatch(target)
     if match is None:
-        raise TargetError(f"target {target!r} cannot be read; a unit is written as unit:'features.40'/7.")
-    return match.group(1) or match.group(2) or match.group(3), int(match.group(4))
+        raise TargetError(
+            f"target {target!r} cannot be read; a unit is written as unit:'features.40'/7, at one position as "
+            "unit:'features.40'/7@3,5."
+        )
+    position = None if match.group(5) is None else tuple(map(int, match.group(5).split(",")))
+    return match.group(1) or match.group(2) or match.group(3), int(match.group(4)), position
 
 
 def _whole(text: str, target: str) -> int:
