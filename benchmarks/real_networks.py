@@ -26,8 +26,6 @@ def real_network(name: str, data: Path = DATA) -> pellucid.Model:
     return pellucid.load(
         folder / "model.safetensors",
         architecture=build(),
-        preprocessing=Preprocessing(
-            resize=prep.resize, crop=prep.crop, mean=prep.mean, std=prep.std, source="flags"
-        ),
+        preprocessing=Preprocessing(resize=prep.resize, crop=prep.crop, mean=prep.mean, std=prep.std, source="flags"),
         class_names=folder / "labels.json",
     )

@@ -1,22 +1,23 @@
-"""What all tests share: type checks, the folder of real data, and torchvision beside a CPU build of torch."""
+"""What all tests share: checks of shapes, the folder of real data, and torchvision beside a CPU build of torch."""
 
 import os
 from pathlib import Path
 
 import pytest
 import torch
-from beartype import BeartypeConf
-from beartype.claw import beartype_packages
 from jaxtyping import install_import_hook
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Types are checked at every call in the rooms of tensors; shapes too where a module states some. That takes ten times as
-# long, so modules without shapes go without it.
-ROOMS = [f"pellucid.{room}" for room in ("capture", "methods", "metrics")]
-SOURCES = [path for room in ROOMS for path in (ROOT / "src").joinpath(*room.split(".")).glob("*.py")]
-SHAPED = [".".join(path.relative_to(ROOT / "src").with_suffix("").parts) for path in SOURCES if "jaxtyping" in path.read_text()]
-beartype_packages(ROOMS, conf=BeartypeConf(claw_is_pep526=False))
+# Shapes and types are checked at every call of the modules that state shapes; mypy reads the others, where checking at
+# every call would take the tests ten times as long.
+ROOMS = [ROOT / "src" / "pellucid" / room for room in ("capture", "methods", "metrics")]
+SHAPED = [
+    ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
+    for room in ROOMS
+    for path in room.glob("*.py")
+    if "jaxtyping" in path.read_text(encoding="utf-8")
+]
 install_import_hook(SHAPED, "beartype.beartype")
 
 # Two test processes on two cores: more threads would only wait for each other.

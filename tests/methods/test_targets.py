@@ -250,7 +250,7 @@ def test_a_range_that_cannot_be_meant_is_refused(target: str, message: str) -> N
 def test_one_explanation_is_not_of_several_targets() -> None:
     with pytest.raises(TargetError, match="'top:1-3' is several targets, and explain takes one; use explain_many"):
         pellucid.explain(net("residual"), pictures(), target="top:1-3")
-    with pytest.raises(TargetError, match="is several targets, and one is wanted here, e.g. top:1"):
+    with pytest.raises(TargetError, match=r"is several targets, and one is wanted here, e\.g\. top:1"):
         check("top:1-3")
 
 

@@ -37,7 +37,8 @@ def evaluate(
     for item, score in enumerate(scores):
         channels = places[score.place][item]
         if score.position is not None:
-            channels = channels[(slice(None), *score.position)]
+            for index in score.position:
+                channels = channels[:, index]
         elif channels.dim() > 1:
             channels = channels.flatten(1).mean(1)
         numbers = list(score.weights)

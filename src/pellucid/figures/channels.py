@@ -69,7 +69,7 @@ class ChannelsFigure:
             # The lines of a legend, without its bar: the numbers stand beside the bars.
             below = strip("signed", width=width, ends=("", ""), bar=1, lines=said)
             parts.append(below[14 + line_height(_SIZE) :])
-        sheet = palette("signed")[stack(parts, gap=_MARGIN, margin=_MARGIN)]
+        sheet: np.ndarray = palette("signed")[stack(parts, gap=_MARGIN, margin=_MARGIN)]
         sheet[top : top + height, _MARGIN : _MARGIN + width] = self.pixels
         return sheet
 

@@ -35,7 +35,7 @@ class Gap:
     def notes(self) -> dict[int, tuple[str, ...]]:
         """What has to be said where the score does not change, or changes by what is no number."""
         changes = self.difference.tolist()
-        odd = {i: (ODD,) for i, change in enumerate(changes) if not math.isfinite(change)}
+        odd: dict[int, tuple[str, ...]] = {i: (ODD,) for i, change in enumerate(changes) if not math.isfinite(change)}
         return odd | {i: (STILL,) for i, change in enumerate(changes) if change == 0}
 
 

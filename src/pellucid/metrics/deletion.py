@@ -13,7 +13,7 @@ from pellucid.capture import passes
 from pellucid.capture.asks import INPUT, Ask, Facts, Given, Parts, Passes, Piece, Probing, Seen, Variants
 from pellucid.capture.batches import as_batch
 from pellucid.capture.passes import Spent
-from pellucid.capture.probing import run_probe
+from pellucid.capture.lockstep import Aim, run_probe
 from pellucid.capture.scores import LOGITS, Score
 from pellucid.errors import NotFiniteError, SettingError
 from pellucid.methods.baselines import baseline_of, check_baseline
@@ -197,20 +197,19 @@ class _Curves:
 def _answers(model: Model, x: Tensor, curves: _Curves, *, drawn: bool, seed: int, batch_size: int) -> Tensor:
     """The logits along some orders, (orders, 2, steps + 1, classes)."""
     preparing = model.preprocessing if drawn or model.preprocessing.source != "assumed" else None
-    parts = run_probe(
+    # Logits are asked for, whatever the score.
+    score, seen = Score(place=LOGITS, weights={0: 1.0}), Seen(values={}, slopes={})
+    [parts] = run_probe(
         model.module,
         x,
         curves,
-        [Score(place=LOGITS, weights={0: 1.0})],  # logits are asked for, whatever the score
+        [Aim(scores=[score], values=x.new_zeros(1), seen=seen, spent=Spent())],
         seed=seed,
-        spent=Spent(),
         facts=passes.facts(model.module, x),
-        seen=Seen(values={}, slopes={}),
-        values=x.new_zeros(1),
         batch_size=batch_size,
         preparing=preparing,
     )
-    logits = parts.pieces[0].values[0]
+    logits: Tensor = parts.pieces[0].values[0]
     if not bool(torch.isfinite(logits).all()):
         raise NotFiniteError(
             "the model answered NaN or infinity to a picture with deleted or inserted pixels; use another baseline, or "
