@@ -260,8 +260,8 @@ def test_a_batch_without_memory_says_what_one_picture_takes() -> None:
     with pytest.raises(CapacityError) as told:
         pellucid.trace(module, torch.zeros(11, 250))
     assert str(told.value) == (
-        "a batch of 11 pictures of 250 does not fit into memory (one takes 1,000 bytes, without the values that the "
-        "model makes of it); give fewer or smaller pictures or free memory. The system said: no memory left"
+        "a batch of 11 pictures of 250 does not fit into memory (the values of one take 1,000 bytes); give "
+        "fewer or smaller pictures or free memory. The system said: no memory left"
     )
     module.limit = 0
     words = r"one picture of 250 does not fit into memory \(.*; give a smaller picture"

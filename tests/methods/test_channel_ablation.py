@@ -37,8 +37,8 @@ def test_where_the_rest_is_linear_it_equals_gradient_x_activation() -> None:
 def test_neurons_are_ablated_too_and_have_no_mean() -> None:
     module, x = net("in-place"), pictures()
     made = pellucid.explain(module, x, method="channel-ablation(site=/mean)", target="class:1")
-    weights = module.last.weight[1].detach() * made.part("activations").values  # type: ignore[index, union-attr, operator]
-    assert np.allclose(made.values, weights, atol=1e-6)
+    weights = module.last.weight[1].detach().numpy()  # type: ignore[index, union-attr, operator]
+    assert np.allclose(made.values, weights * made.part("activations").values, atol=1e-6)
     with pytest.raises(MethodError, match="by its mean over positions: it has none; use replacement=zero"):
         pellucid.explain(module, x, method="channel-ablation(site=/mean, replacement=mean)")
 

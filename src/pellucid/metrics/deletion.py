@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from pellucid.capture import passes
 from pellucid.capture.asks import INPUT, Ask, Facts, Given, Parts, Passes, Piece, Probing, Seen, Variants
 from pellucid.capture.batches import as_batch
-from pellucid.capture.passes import Spent
 from pellucid.capture.lockstep import Aim, run_probe
+from pellucid.capture.passes import Spent
 from pellucid.capture.scores import LOGITS, Score
 from pellucid.errors import NotFiniteError, SettingError
 from pellucid.methods.baselines import baseline_of, check_baseline
