@@ -157,9 +157,7 @@ class _Folded:
     skipped: set[int] = field(default_factory=set)
 
 
-def _all_folded(
-    steps: list[Step], values: list[Tensor], last_use: Mapping[int, int], dtype: torch.dtype
-) -> _Folded:
+def _all_folded(steps: list[Step], values: list[Tensor], last_use: Mapping[int, int], dtype: torch.dtype) -> _Folded:
     found = _Folded()
     for place, step in enumerate(steps):
         if step.op != "conv2d" or not _is_supported(step, values):
