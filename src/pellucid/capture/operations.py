@@ -39,6 +39,12 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+# What makes a number or a truth of a tensor's values, so that Python can decide by it.
+READS_VALUES = frozenset(
+    {Tensor.__bool__, Tensor.__int__, Tensor.__float__, Tensor.__index__, Tensor.item, Tensor.tolist, Tensor.numpy}
+    | {Tensor.__array__, Tensor.__complex__, Tensor.__contains__, Tensor.__format__}
+    | {Tensor.is_nonzero, Tensor.equal, Tensor.allclose, torch.is_nonzero, torch.equal, torch.allclose}
+)
 # They hand on the numbers they get, whether or not torch had to copy them: edges of the dataflow graph, never sites.
 MOVES = words(
     """view reshape flatten unflatten ravel permute transpose t movedim moveaxis swapaxes swapdims squeeze unsqueeze

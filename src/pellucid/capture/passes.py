@@ -15,6 +15,7 @@ from pellucid.capture import knowledge
 from pellucid.capture.answers import Answer, read_answer
 from pellucid.capture.asks import Facts
 from pellucid.capture.failures import DecidesTogetherError, explained, is_out_of_memory, too_large
+from pellucid.capture.fused import Fused, FusedRun, LeftFusedError
 from pellucid.capture.keeping import Wants
 from pellucid.capture.program import Program
 from pellucid.capture.recorder import Recorder
@@ -134,7 +135,7 @@ def forward(module: nn.Module, batch: Tensor, recorder: Recorder) -> Any:
             output = module(batch)
             recorder.note_output(output)
     except Exception as error:
-        if isinstance(error, PellucidError | LeftTapeError) or is_out_of_memory(error):
+        if isinstance(error, PellucidError | LeftTapeError | LeftFusedError) or is_out_of_memory(error):
             raise
         raise explained(module, batch, recorder, error, attempt) from error
     return output
@@ -390,24 +391,49 @@ def program(module: nn.Module, batch: Tensor) -> Iterator[tuple[Program, Recorde
 # -- scores
 
 
-def score_of(module: nn.Module, x: Tensor, scores: Sequence[Score], *, slope: bool) -> tuple[Tensor, Tensor | None]:
-    """The score of each item, and its slope at the input where that is wanted.
+def fused(module: nn.Module, item: Tensor, *, half: bool, keep: Collection[str] = ()) -> Fused | None:
+    """What a pass on such items can be run with instead of the model's own layers; None where there is nothing to gain.
 
     Raises:
+        CapacityError: The values of its sites do not fit into memory.
+    """
+    with program(module, item) as (steps, recorder, _):
+        if recorder.decides or not steps.is_whole or steps.lost_at:
+            return None
+        return Fused.of(steps, half=half, keep=keep)
+
+
+def score_of(
+    module: nn.Module, x: Tensor, scores: Sequence[Score], *, slope: bool, faster: Fused | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """The score of each item, and its slope at the input where that is wanted.
+
+    Args:
+        module: The model.
+        x: The batch.
+        scores: One per item.
+        slope: Whether slopes are wanted.
+        faster: What `fused` has found, to be run instead of the model's own layers.
+
+    Raises:
+        LeftFusedError: The pass cannot be run in the faster form.
         DecidesTogetherError: The model decides by the values of its input, and there are several items.
         MethodError: The score does not depend on the input.
     """
     sites = {score.place for score in scores} - {LOGITS}
     with undisturbed(module) as weights, torch.set_grad_enabled(slope):
         wants: Wants | None = (lambda name, *_: name in sites) if sites else None
-        recorder = Recorder(module, wants=wants, live=True, before_write=weights.before_write)
+        running = None if faster is None else FusedRun(faster)
+        recorder = Recorder(module, wants=wants, live=True, before_write=weights.before_write, intercept=running)
         leaf = x.detach().clone().requires_grad_(slope)
-        output = forward(module, leaf.clone(), recorder)
+        output = forward(module, leaf.clone() if faster is None else faster.prepared(leaf.clone()), recorder)
+        if running is not None:
+            running.finish()
         if recorder.decides and len(x) > 1:
             raise DecidesTogetherError
-        places = {name: recorder.value(name) for name in sites}
+        places = {name: recorder.value(name).to(x.dtype) for name in sites}
         if any(score.place == LOGITS for score in scores):
-            places[LOGITS] = read_answer(recorder, output, items=len(x)).logits
+            places[LOGITS] = read_answer(recorder, output, items=len(x)).logits.to(x.dtype)
         values = evaluate(scores, places)
         found = derivative(values.sum(), [leaf])[0] if slope and values.requires_grad else None
         if slope and found is None:

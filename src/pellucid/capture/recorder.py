@@ -21,6 +21,7 @@ from pellucid.capture.keeping import Keeper, Wants
 from pellucid.capture.operations import (
     MADE_FROM_SHAPES,
     MOVES,
+    READS_VALUES,
     SHAPED_LIKE,
     SOFTMAXES,
     floating_tensors,
@@ -38,12 +39,6 @@ from pellucid.capture.provenance import ParentField, storage_of
 from pellucid.capture.recording import Recording
 from pellucid.capture.tape import Player
 
-# What makes a number or a truth of a tensor's values, so that Python can decide by it.
-_READS_VALUES = frozenset(
-    {Tensor.__bool__, Tensor.__int__, Tensor.__float__, Tensor.__index__, Tensor.item, Tensor.tolist, Tensor.numpy}
-    | {Tensor.__array__, Tensor.__complex__, Tensor.__contains__, Tensor.__format__}
-    | {Tensor.is_nonzero, Tensor.equal, Tensor.allclose, torch.is_nonzero, torch.equal, torch.allclose}
-)
 # The recorder of a pass that pellucid runs itself, so that a user's watch does not take that pass for the user's.
 _RUNNING: ContextVar["Recorder | None"] = ContextVar("running", default=None)
 
@@ -253,7 +248,7 @@ class Recorder(Recording, TorchFunctionMode):
                     self._before_write(tensor)
         if not self._stack:
             return function(*args, **kwargs)
-        if function in _READS_VALUES and not self.decides:
+        if function in READS_VALUES and not self.decides:
             self.decides = bool(self._origins.parents(tensors_in((args, kwargs)))[0])
         scope = self._stack[-1]
         if not scope.leaf:
