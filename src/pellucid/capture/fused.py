@@ -174,6 +174,6 @@ def _widened(tensor: Any) -> Any:
 def has_bfloat16(device: torch.device) -> bool:
     """Whether a device computes in bfloat16, rather than imitating it slowly."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capable = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
     return device.type == "cpu" and capable is not None and bool(capable())

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.capture.asks import INPUT, Ask, Facts, Given, Parts, Probe, Probing, Seen, Variants
+from pellucid.capture.hastening import Hastening, Precision
 from pellucid.capture.passes import Spent
 from pellucid.capture.probing import Questions
 from pellucid.capture.scores import LOGITS, Score, evaluate_logits
@@ -48,6 +49,7 @@ def run_probe(
     facts: Facts,
     batch_size: int = 32,
     preparing: Preprocessing | None = None,
+    precision: Precision = "float32",
 ) -> list[Parts]:
     """Let a probe ask until it has its answer, for each of some targets.
 
@@ -63,6 +65,7 @@ def run_probe(
         facts: What is known about the model.
         batch_size: Most items in one pass.
         preparing: How pictures become such a batch, where that is known.
+        precision: In which form many passes are run.
 
     Raises:
         CapacityError: Not even one item fits into memory.
@@ -70,7 +73,8 @@ def run_probe(
     runs = []
     for aim in aims:
         scores, spent = aim.scores, aim.spent
-        trials = Trials(module=module, batch=batch, scores=scores, size=batch_size, spent=spent)
+        trials = Trials(module=module, batch=batch, scores=scores, size=batch_size, spent=spent, precision=precision)
+        hastening = Hastening(module=module, batch=batch, precision=precision, spent=spent)
         given = Given(
             x=batch,
             rng=torch.Generator(device="cpu").manual_seed(seed),
@@ -84,7 +88,13 @@ def run_probe(
             _Run(
                 probing=method.probe(given),
                 questions=Questions(
-                    module=module, batch=batch, scores=scores, size=batch_size, spent=spent, trials=trials
+                    module=module,
+                    batch=batch,
+                    scores=scores,
+                    size=batch_size,
+                    spent=spent,
+                    trials=trials,
+                    hastening=hastening,
                 ),
             )
         )

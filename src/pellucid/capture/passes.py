@@ -38,12 +38,14 @@ class Spent:
         backwards: Items that went backward.
         calls: Calls of the model.
         remarks: What a reader should know about how it was done.
+        precision: In what most of it was computed, where that is not the model's own type.
     """
 
     forwards: int = 0
     backwards: int = 0
     calls: int = 0
     remarks: set[str] = field(default_factory=set)
+    precision: str = ""
 
 
 # -- forward

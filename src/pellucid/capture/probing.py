@@ -12,9 +12,10 @@ from pellucid.capture.asks import INPUT, Ask, Reads, Ruling, Seen, Variants
 from pellucid.capture.descending import hand_down
 from pellucid.capture.failures import DecidesTogetherError, is_out_of_memory, too_large
 from pellucid.capture.handing import HandedDown
+from pellucid.capture.hastening import Hastening
 from pellucid.capture.passes import Spent
 from pellucid.capture.scores import LOGITS, Score
-from pellucid.capture.trials import Trials
+from pellucid.capture.trials import BLOCK_BYTES, Trials
 from pellucid.errors import CapacityError, MethodError
 
 MANY = 16
@@ -33,6 +34,7 @@ class Questions:
             on the site is run.
         spent: Where the cost is counted.
         trials: Runs variants from a recorded pass on.
+        hastening: Runs passes for slopes.
     """
 
     module: nn.Module
@@ -41,6 +43,7 @@ class Questions:
     size: int
     spent: Spent
     trials: Trials
+    hastening: Hastening
 
     def answer(self, ask: Ask) -> Tensor | Seen | HandedDown:
         """The scores or the logits of all variants, the weighted sum of the slopes, what was read or handed down."""
@@ -78,15 +81,16 @@ class Questions:
         weights = ask.weights or (1.0,) * ask.variants.count
         exact = torch.float64 if self.batch.dtype == torch.float64 else torch.float32
         total = torch.zeros_like(self.batch, dtype=exact)
+        form = self.hastening.form(self.scores) if ask.variants.count >= MANY else None
+        at_once = None if form is None or self.batch.is_cuda else max(4, BLOCK_BYTES // form.most_bytes)
 
         def run(x: Tensor, chunk: _Chunk) -> None:
-            _, slopes = passes.score_of(self.module, x, self._scores(chunk), slope=True)
-            assert slopes is not None
+            slopes = self.hastening.slopes(x, self._scores(chunk))
             self.spent.backwards += len(x)
             for slope, (variant, item) in zip(slopes, chunk, strict=True):
                 total[item] += weights[variant] * slope
 
-        self._each(ask.variants, run)
+        self._each(ask.variants, run, at_once=at_once)
         return total.to(self.batch.dtype)
 
     def _read(self, ask: Ask) -> Seen:
@@ -201,14 +205,19 @@ class Questions:
         return rows.reshape(-1, len(self.batch), *rows.shape[1:])
 
     def _each(
-        self, variants: Variants, run: Callable[[Tensor, "_Chunk"], None], *, beside_another: bool = False
+        self,
+        variants: Variants,
+        run: Callable[[Tensor, "_Chunk"], None],
+        *,
+        beside_another: bool = False,
+        at_once: int | None = None,
     ) -> None:
         """Variants of items, as many at once as fit, variant by variant."""
         work = [(variant, item) for variant in range(variants.count) for item in range(len(self.batch))]
         made: dict[int, Tensor] = {}
         done = 0
         while done < len(work):
-            chunk = work[done : done + self.size]
+            chunk = work[done : done + min(self.size, at_once or self.size)]
             try:
                 for variant in sorted({variant for variant, _ in chunk} - made.keys()):
                     made[variant] = variants.make(variant)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from pellucid.capture import knowledge, passes
 from pellucid.capture.asks import Ask
 from pellucid.capture.failures import is_out_of_memory, too_large
+from pellucid.capture.hastening import Precision, is_half
 from pellucid.capture.passes import Spent
 from pellucid.capture.replay import Edit, Replay
 from pellucid.capture.scores import LOGITS, Score, evaluate
@@ -22,6 +23,8 @@ WINDOWS = 32
 BLOCK_BYTES = 32_000_000
 """Memory of one map of all variants at once on a processor. Larger blocks are fetched from the system and given back
 each time, which takes longer than most layers."""
+_COMPARED = 8
+"""How many variants are run in both types."""
 SITE_BYTES = 64_000_000
 """Most memory that the variants of a site take at once."""
 
@@ -36,6 +39,7 @@ class Trials:
         scores: One score per item.
         size: Most whole pictures at once.
         spent: Where the cost is counted.
+        precision: In which form variants of pictures are run.
 
     A number of variants that memory did not allow is not tried again: `_fitted` keeps by site what is left to try.
     """
@@ -45,9 +49,11 @@ class Trials:
     scores: Sequence[Score]
     size: int
     spent: Spent
+    precision: Precision = "float32"
     _replays: dict[int, Replay] = field(default_factory=dict)
     _fitted: dict[str, int] = field(default_factory=dict)
     _tiled: dict[int, Incremental | None] = field(default_factory=dict)
+    _exact: set[int] = field(default_factory=set)
 
     def at_site(self, ask: Ask) -> Tensor:
         """Variants of a site, item by item; what comes before the site is not run again."""
@@ -65,6 +71,8 @@ class Trials:
         rows = []
         for item in range(len(self.batch)):
             found = self._windows_of(ask, boxes, item)
+            if found is None and item in self._exact:  # no longer in bfloat16
+                found = self._windows_of(ask, boxes, item)
             if found is None:
                 return None
             rows.append(found)
@@ -81,17 +89,22 @@ class Trials:
         if item not in self._tiled:
             place = self.scores[item].place
             before = None if place == LOGITS else place
-            self._tiled = {item: passes.incremental(self.module, self.batch[item : item + 1], before=before)}
+            picture = self.batch[item : item + 1]
+            half = is_half(self.precision, self.batch, self.spent) and item not in self._exact
+            self._tiled = {item: passes.incremental(self.module, picture, before=before, half=half)}
             self.spent.calls += 1
             self.spent.forwards += 1
         return self._tiled[item]
+
+    def _places(self, item: int) -> frozenset[str]:
+        return frozenset({self.scores[item].place} - {LOGITS})
 
     def _windows_of(self, ask: Ask, boxes: Tensor, item: int) -> Tensor | None:
         incremental = self._incremental(item)
         if incremental is None:
             return None
         replay, score = self._replay(item), self.scores[item]
-        places = frozenset({score.place} - {LOGITS})
+        places = self._places(item)
         size = min(self._at_once(incremental, boxes), self._fitted.get(INPUT, WINDOWS))
         order = neighbours(boxes, size)
         found: list[Tensor] = []
@@ -110,13 +123,14 @@ class Trials:
                     raise too_large(variants, knowledge.recall(self.module, self.batch), error) from error
                 size = self._fitted[INPUT] = len(rows) // 2
                 continue
-            if not done and not self._agrees(variants[:1], seen[LOGITS][:1]):
+            if not done and not self._agrees(variants[:1], seen[LOGITS][:1], half=incremental.is_half):
                 return None
             self.spent.calls += 1
             self.spent.forwards += len(rows)
             found.append(seen[LOGITS] if ask.want == "logits" else evaluate([score] * len(rows), seen))
             done += len(rows)
-        return torch.cat(found)[order.argsort()]
+        answers = torch.cat(found)[order.argsort()]
+        return self._set_right(answers, ask, boxes, item) if incremental.is_half else answers
 
     def _at_once(self, incremental: Incremental, boxes: Tensor) -> int:
         """How many variants to run at once: as much memory as whole pictures would take, but not one by one."""
@@ -127,16 +141,45 @@ class Trials:
             return most
         return max(min(4, most), min(most, BLOCK_BYTES // incremental.most_bytes))
 
-    def _agrees(self, variant: Tensor, logits: Tensor) -> bool:
+    def _agrees(self, variant: Tensor, logits: Tensor, *, half: bool) -> bool:
         """Whether a whole picture gives the same answer."""
         expected = passes.answer(self.module, variant).logits
         self.spent.calls += 1
         self.spent.forwards += 1
-        return bool(((logits - expected).abs() <= 1e-4 * (1 + expected.abs().max())).all())
+        near = 1e-4 if not half else 0.1
+        return bool(((logits - expected).abs() <= near * (1 + expected.abs().max())).all())
+
+    def _set_right(self, answers: Tensor, ask: Ask, boxes: Tensor, item: int) -> Tensor | None:
+        """What was computed in bfloat16, moved by what that does to a few variants that are run in float32 too.
+
+        None where the few differ by more than the variants differ from each other: then nothing was learnt.
+        """
+        few = torch.linspace(0, len(boxes) - 1, min(_COMPARED, len(boxes)), device=answers.device).round().long()
+        variants = torch.cat([ask.variants.of_item(number, item) for number in few.tolist()])
+        if ask.want == "logits":
+            exact = passes.answer(self.module, variants).logits
+        else:
+            exact = passes.score_of(self.module, variants, [self.scores[item]] * len(few), slope=False)[0]
+        self.spent.calls += 1
+        self.spent.forwards += len(few)
+        off = exact - answers[few]
+        moved = answers + off.mean(0)
+        left, spread = float((off - off.mean(0)).abs().max()), float((exact.amax(0) - exact.amin(0)).max())
+        if left > spread / 2:
+            self.spent.remarks.add("bfloat16 could not tell these variants apart, so they were run in float32")
+            self._exact.add(item)
+            self._tiled = {}
+            return None
+        self.spent.precision = "bfloat16"
+        self.spent.remarks.add(
+            f"computed in bfloat16: {len(few)} variants that were run in float32 too differ by at most {left:.2g}, and "
+            f"range over {spread:.2g}"
+        )
+        return moved
 
     def _of_item(self, ask: Ask, item: int, count: int) -> Tensor:
         replay, score = self._replay(item), self.scores[item]
-        places = frozenset({score.place} - {LOGITS})
+        places = self._places(item)
         found: list[Tensor] = []
         done, size = 0, min(count, self._fitted.get(ask.site, count))
         while done < count:

@@ -71,6 +71,11 @@ class Incremental:
         return bool(self._stops)
 
     @property
+    def is_half(self) -> bool:
+        """Whether tiles are run in bfloat16."""
+        return self._dtype == torch.bfloat16
+
+    @property
     def most_bytes(self) -> int:
         """The memory of the largest map on the way."""
         return max(base.nbytes for base in self._bases.values())

@@ -49,6 +49,22 @@ BundleOption = Annotated[
 SeedOption = Annotated[int, typer.Option(metavar="N", min=0, max=2**32 - 1, help="For every random draw.")]
 
 
+class PrecisionName(StrEnum):
+    """How methods run that need many passes."""
+
+    float32 = "float32"
+    fused = "fused"
+    fast = "fast"
+
+
+PrecisionOption = Annotated[
+    PrecisionName,
+    typer.Option(
+        help="How methods run that need many passes: as the model is; with batch norms folded; or in bfloat16, with a "
+        "note of how far that is off."
+    ),
+]
+
 ProbeOption = Annotated[
     str | None,
     typer.Option(
@@ -96,6 +112,7 @@ def explain(
     ] = "top:1",
     lang: LanguageOption = Language.en,
     seed: SeedOption = 0,
+    precision: PrecisionOption = PrecisionName.float32,
     save: Annotated[
         Path | None,
         typer.Option(
@@ -139,7 +156,8 @@ def explain(
     known = loaded(model, using=using, preparation=preparation, talk=talk)
     if takes_graphs(known.module):
         prepared = {f"--{name}": value for name, value in preparation.settings().items()}
-        refuse_for_graphs({"--png": png, "--original": original, "--probe": probe, **prepared})
+        given = None if precision == PrecisionName.float32 else precision.value
+        refuse_for_graphs({"--png": png, "--original": original, "--probe": probe, "--precision": given, **prepared})
         return explain_graphs(
             known,
             pictures,
@@ -170,7 +188,7 @@ def explain(
             try:
                 image, remark = pictured(picture, known, talk=talk)
                 found, left_out = _explanations(
-                    known, image, method, target, seed, remark, place, lang, probing, report=step
+                    known, image, method, target, seed, precision, remark, place, lang, probing, report=step
                 )
             except PellucidError as error:
                 # A wrong word on the command line is wrong for every picture.
@@ -280,6 +298,7 @@ def _explanations(
     methods: list[str] | None,
     target: str,
     seed: int,
+    precision: PrecisionName,
     remark: str | None,
     place: _Place,
     lang: Language,
@@ -291,12 +310,20 @@ def _explanations(
     if not place.wants_bundle and methods:
         from pellucid.methods.explaining import explain_many
 
-        made = explain_many(model, [image], methods=methods, targets=[target], seed=seed, progress=report)
+        made = explain_many(
+            model,
+            [image],
+            methods=methods,
+            targets=[target],
+            seed=seed,
+            precision=precision.value,
+            progress=report,
+        )
         return list(made), {}
     if not place.wants_bundle:
         from pellucid.methods.usual import explain_usual
 
-        usual = explain_usual(model, image, methods=_USUAL, target=target, seed=seed)
+        usual = explain_usual(model, image, methods=_USUAL, target=target, seed=seed, precision=precision.value)
         report(1, 1)
         return list(usual.explanations), dict(usual.left_out)
     from pellucid.pages.bundle import make_bundle
@@ -305,6 +332,8 @@ def _explanations(
     words = ["pellucid", "explain", model.source, image.name, *(f"--method={text}" for text in methods or ())]
     if probe is not None:
         words.append(f"--probe={probe.name}")
+    if precision != PrecisionName.float32:
+        words.append(f"--precision={precision.value}")
     bundle = make_bundle(
         model,
         image,
@@ -313,6 +342,7 @@ def _explanations(
         seed=seed,
         probe=probe,
         remark=remark,
+        precision=precision.value,
         command=shlex.join([*words, f"--target={target}", f"--seed={seed}"]),
         progress=report,
     )

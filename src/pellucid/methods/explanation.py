@@ -43,7 +43,7 @@ class Explanation:
         weights_digest: SHA-256 over the model's weights.
         input_digest: SHA-256 over the prepared input.
         seed: The seed of every random draw.
-        precision: "float32".
+        precision: What it was computed in: the type of the model, "float32, fused" or "bfloat16".
         cost: What it took.
         versions: Versions of what made it.
     """

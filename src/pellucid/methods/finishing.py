@@ -11,6 +11,7 @@ from torch import Tensor
 from pellucid import __version__, archive
 from pellucid.capture.answers import Answer
 from pellucid.capture.asks import Facts, Method, Parts, Piece
+from pellucid.capture.hastening import Precision
 from pellucid.capture.sites import INPUT, Site
 from pellucid.inputs.image import Image
 from pellucid.methods.catalogue import name_of, settings_of
@@ -31,6 +32,7 @@ class Batch:
         tensor: The prepared items.
         images: The pictures that they were made of; None for those that were given as tensors.
         seed: For every random draw.
+        precision: In which form many passes are run.
         subjects: What was found out about the pictures already, by place.
     """
 
@@ -39,6 +41,7 @@ class Batch:
     tensor: Tensor
     images: tuple[Image | None, ...]
     seed: int
+    precision: Precision = "float32"
     subjects: dict[int, tuple[Subject | None, str]] = field(default_factory=dict)
 
     def part(self, piece: slice) -> "Batch":
@@ -49,6 +52,7 @@ class Batch:
             tensor=self.tensor[piece],
             images=self.images[piece],
             seed=self.seed,
+            precision=self.precision,
         )
 
     @property
@@ -84,6 +88,7 @@ def finished(
     facts: Facts,
     cost: Cost,
     remarks: Sequence[str] = (),
+    precision: str = "",
 ) -> list[Explanation]:
     """One explanation per item of a batch.
 
@@ -97,9 +102,10 @@ def finished(
         facts: The model's sites.
         cost: What one explanation took.
         remarks: What a reader should know about how all of them were made.
+        precision: In what they were computed, where that is not the model's own type.
     """
     return [
-        _one(batch, item, method, parts, targets[item], float(scores[item]), answer, facts, cost, remarks)
+        _one(batch, item, method, parts, targets[item], float(scores[item]), answer, facts, cost, remarks, precision)
         for item in range(len(batch.tensor))
     ]
 
@@ -115,6 +121,7 @@ def _one(
     facts: Facts,
     cost: Cost,
     remarks: Sequence[str],
+    precision: str,
 ) -> Explanation:
     made = tuple(_part(piece, item, facts, sides=tuple(batch.tensor.shape[2:])) for piece in parts.pieces)
     notes = [*parts.notes.get(item, ()), *_remarks(made[0].values)]
@@ -139,7 +146,7 @@ def _one(
         weights_digest=batch.weights_digest,
         input_digest=digest,
         seed=batch.seed,
-        precision=str(batch.tensor.dtype).removeprefix("torch."),
+        precision=precision or str(batch.tensor.dtype).removeprefix("torch."),
         cost=cost,
         versions=versions(),
     )

@@ -118,6 +118,7 @@ def _group(
                 facts=read.facts,
                 cost=cost,
                 remarks=sorted(spent.remarks),
+                precision=spent.precision,
             )
             for by_target, explanation in zip(results, explanations, strict=True):
                 by_target[-1].append(explanation)
@@ -141,6 +142,7 @@ def _parts(batch: Batch, method: Method, read: _Read, costs: Sequence[Spent], ro
         facts=read.facts,
         batch_size=room.size,
         preparing=batch.preparing,
+        precision=batch.precision,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pellucid.capture import passes
 from pellucid.capture.asks import Combine, Facts, Rules
 from pellucid.capture.batches import as_batch
+from pellucid.capture.hastening import Precision
 from pellucid.errors import MethodError
 from pellucid.inputs.image import Image
 from pellucid.methods.applying import reason_of
@@ -44,6 +45,7 @@ def explain_usual(
     methods: Sequence[str],
     target: str = "top:1",
     seed: int = 0,
+    precision: Precision = "float32",
 ) -> Usual:
     """Explain a picture by those of some methods that apply to the model.
 
@@ -54,6 +56,7 @@ def explain_usual(
             apply, or the only one does not, `saliency` stands in.
         target: What to explain.
         seed: For every random draw.
+        precision: As for `explain`.
 
     Raises:
         MethodError: None applies, not even `saliency`.
@@ -61,7 +64,14 @@ def explain_usual(
     """
     check(target)
     known, tensor, images = as_batch(model, image)
-    batch = Batch(model=known, weights_digest=known.weights_digest, tensor=tensor, images=images, seed=seed)
+    batch = Batch(
+        model=known,
+        weights_digest=known.weights_digest,
+        tensor=tensor,
+        images=images,
+        seed=seed,
+        precision=precision,
+    )
     room = Room(size=ITEMS)
     made: dict[str, Explanation] = {}
     refused: dict[str, MethodError] = {}

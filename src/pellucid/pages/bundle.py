@@ -14,6 +14,7 @@ import numpy as np
 import PIL.Image
 
 from pellucid import archive
+from pellucid.capture.hastening import Precision
 from pellucid.capture.trace import trace
 from pellucid.errors import MethodError, SettingError
 from pellucid.inputs.image import Image
@@ -130,6 +131,7 @@ def make_bundle(
     channels: str | Sequence[int] = "top:8",
     seed: int = 0,
     probe: ProbePictures | None = None,
+    precision: Precision = "float32",
     remark: str | None = None,
     command: str | None = None,
     progress: Progress | None = None,
@@ -147,6 +149,7 @@ def make_bundle(
         channels: Which of their channels; `top:8` means the eight that vary most away from the border.
         seed: For every random draw.
         probe: Pictures on which form and class along the depth are measured; None leaves that out.
+        precision: In which form methods of many passes run, as for `explain`.
         remark: What a reader should know about this picture before anything else, e.g. that it is unlike the
             training pictures.
         command: The command that made the page, for its foot; folders are left out.
@@ -173,11 +176,12 @@ def make_bundle(
     explanations: list[Explanation] = []
     left_out: Mapping[str, str] = {}
     if methods is None:
-        usual = explain_usual(model, image, methods=METHODS, target=target, seed=seed)
+        usual = explain_usual(model, image, methods=METHODS, target=target, seed=seed, precision=precision)
         explanations, left_out = list(usual.explanations), usual.left_out
         done(before)
     else:
-        for explanation in explain_many(model, [image], methods=list(methods), targets=[target], seed=seed):
+        made = explain_many(model, [image], methods=list(methods), targets=[target], seed=seed, precision=precision)
+        for explanation in made:
             explanations.append(explanation)
             done(2 + len(explanations))
 
@@ -233,7 +237,7 @@ def make_bundle(
         "assumed": {
             "target": target,
             "seed": seed,
-            "precision": first.precision,
+            "precision": " + ".join(dict.fromkeys(each.precision for each in explanations)),
             "device": str(model.device),
             "class_names": model.class_names is not None,
             "sites": "chosen" if sites is None else "named",

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from pellucid.capture.batches import as_graph
+from pellucid.capture.hastening import Precision, check_precision
 from pellucid.errors import SettingError
 from pellucid.inputs.image import Image
 from pellucid.inputs.picture_reading import read_picture
@@ -30,6 +31,7 @@ def report(
     lang: str = "en",
     seed: int = 0,
     probe: str | Path | ProbePictures | None = None,
+    precision: Precision = "float32",
     remark: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -46,6 +48,7 @@ def report(
         seed: For every random draw.
         probe: Where to measure form and class along the depth: a folder with 64 pictures or more (folders in it are
             classes), or "drawings" for pellucid's own; None leaves it out, since it takes minutes. For pictures only.
+        precision: In which form methods of many passes run, as for `explain`. For pictures only.
         remark: What a reader should know about this input before anything else.
         progress: Called with the steps done and the steps in all.
 
@@ -57,6 +60,7 @@ def report(
         InputError, ModelError, MethodError, TargetError: Something cannot be used; says what to do.
     """
     Catalogue(lang)
+    check_precision(precision)
     path = Path(to)
     if not path.parent.is_dir():
         raise SettingError("to", given=str(to), expected="a file in a folder that exists", hint="make the folder first")
@@ -64,6 +68,8 @@ def report(
     if takes_graphs(known.module):
         if probe is not None:
             raise SettingError("probe", given=str(probe), expected="nothing, since this model takes graphs")
+        if precision != "float32":
+            raise SettingError("precision", given=precision, expected="float32, since this model takes graphs")
         graphs = make_graph_bundle(
             known, as_graph(known, input), methods=methods, target=target, seed=seed, remark=remark, progress=progress
         )
@@ -76,6 +82,7 @@ def report(
         target=target,
         seed=seed,
         probe=None if probe is None else probe_from(probe),
+        precision=precision,
         remark=remark,
         progress=progress,
     )
