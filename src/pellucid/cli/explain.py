@@ -191,12 +191,11 @@ def explain(
         return 0
     results: list[dict[str, Any]] = []
     failed = 0
-    with talk.progress("explaining") as report:
-        steps = len(method or METHODS) + 2
+    with talk.progress("explaining, percent") as report:
         for number, (picture, place) in enumerate(zip(pictures, places, strict=True)):
 
-            def step(done: int, total: int, before: int = number * steps) -> None:
-                report(before + round(done / max(total, 1) * steps), len(pictures) * steps)
+            def step(done: float, total: int, before: int = number) -> None:
+                report(round(100 * (before + done / max(total, 1)) / len(pictures)), 100)
 
             try:
                 image, remark = pictured(picture, known, talk=talk)
@@ -317,7 +316,7 @@ def _explanations(
     lang: Language,
     probe: "ProbePictures | None",
     *,
-    report: Callable[[int, int], None],
+    report: Callable[[float, int], None],
 ) -> tuple[list["Explanation"], dict[str, str]]:
     """The explanations by the named methods or the usual ones, and why some of the usual ones were left out."""
     if not place.wants_bundle and methods:
