@@ -1,6 +1,7 @@
 """Do explanations lie on what counts? Every method on real networks with photographs, and where the truth is known.
 
-    python benchmarks/localisation.py [--model NAME …] [--methods a,b] [--pictures N] [--rows FILE] [--json | --write PAGE]
+    python benchmarks/localisation.py [--model NAME …] [--methods a,b] [--pictures N] [--rows FILE]
+        [--json | --write PAGE]
 
 Beside each method stand what knows nothing of the network (the middle of the picture, its edges, chance) on the same
 pictures, and for a few methods the same network with random weights. Methods that need hundreds of passes have the
@@ -142,8 +143,8 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
     texts = []
     for network in dict.fromkeys(row["row"] for row in rows):
         mine = [row for row in rows if row["row"] == network]
-        for question in dict.fromkeys(row["question"] for row in mine if "question" in row):
-            texts.append(table(network, question, [row for row in mine if row.get("question") == question]))
+        questions = dict.fromkeys(row["question"] for row in mine if "question" in row)
+        texts += [table(network, each, [row for row in mine if row.get("question") == each]) for each in questions]
         left_out = [f"- `{row['method']}`: {row['left_out']}" for row in mine if "left_out" in row]
         texts += [f"Left out of `{network}`:\n\n" + "\n".join(left_out)] if left_out else []
     return "\n\n".join(texts)

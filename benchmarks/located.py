@@ -1,8 +1,9 @@
 """Pictures in which the place of what counts is known: photographs with the masks of their objects, and drawings."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -67,38 +68,35 @@ def trial(name: str, *, pictures: int, data: Path = DATA) -> Trial:
         data: The folder of real data.
     """
     if name in PHOTOGRAPHED:
-        cases = photographs(name, data)[:pictures]
+        cases = tuple(islice(photographs(name, data), pictures))
         return Trial(name=name, model=real_network(name, data), cases=cases, tolerance=TOLERANCE)
-    return Trial(name=name, model=pellucid.load(name), cases=drawings(name)[:pictures], tolerance=0.0)
+    return Trial(name=name, model=pellucid.load(name), cases=tuple(islice(drawings(name), pictures)), tolerance=0.0)
 
 
-def photographs(network: str, data: Path = DATA) -> tuple[Case, ...]:
+def photographs(network: str, data: Path = DATA) -> Iterator[Case]:
     """Those in which one of the network's first five classes names an object; the likeliest such class is explained."""
     folder = data / PHOTOGRAPHS
     classes = json.loads((folder / "coco_to_imagenet.json").read_text(encoding="utf-8"))
-    found = []
     for record in json.loads((folder / "annotations.json").read_text(encoding="utf-8")):
         matches = record["top5_matches"].get(network, [])
         if not matches:
             continue
         number = max(matches, key=lambda match: float(match["probability"]))["class_index"]
         labels = {label for label, known in classes.items() if number in known["class_indices"]}
-        found.append(
-            Case(
-                picture=pellucid.read(folder / record["file"]),
-                target=f"class:{number}",
-                objects={"object": object_mask(record, labels, folder)},
-                difficult=is_difficult(record, labels),
-            )
+        yield Case(
+            picture=pellucid.read(folder / record["file"]),
+            target=f"class:{number}",
+            objects={"object": object_mask(record, labels, folder)},
+            difficult=is_difficult(record, labels),
         )
-    return tuple(found)
 
 
 def object_mask(record: Mapping[str, Any], labels: set[str], folder: Path) -> Mask:
     """All objects with one of some labels, as one mask."""
     with PIL.Image.open(folder / record["mask"]) as opened:
         values = np.asarray(opened)
-    return np.isin(values, [each["mask_value"] for each in record["objects"] if each["label"] in labels])
+    chosen = [each["mask_value"] for each in record["objects"] if each["label"] in labels]
+    return np.asarray(np.isin(values, chosen))
 
 
 def is_difficult(record: Mapping[str, Any], labels: set[str]) -> bool:
@@ -112,14 +110,13 @@ def is_difficult(record: Mapping[str, Any], labels: set[str]) -> bool:
     return area < record["width"] * record["height"] / 4 and len(boxes) < len(record["objects"])
 
 
-def drawings(network: str) -> tuple[Case, ...]:
+def drawings(network: str) -> Iterator[Case]:
     """Those whose exact Shapley values come along; explained is the margin of the answer over the other animal.
 
     `parts` is all that tells the animals apart: outside of it both are the same pixels. `strongest part` is the one
     with the largest Shapley value for the answer. Of `animals-shortcut` only drawings with the tag are taken; there the
     question is the `tag`.
     """
-    found = []
     for truth in load_truth(network)["drawings"]:
         if truth["tag"] is False:
             continue
@@ -135,10 +132,9 @@ def drawings(network: str) -> tuple[Case, ...]:
             else {"parts": together([masks[part] for part in PARTS]), "strongest part": masks[strongest]}
         )
         target = "contrast:cat,dog" if cat else "contrast:dog,cat"
-        found.append(Case(picture=pellucid.read(drawing.pixels), target=target, objects=objects))
-    return tuple(found)
+        yield Case(picture=pellucid.read(drawing.pixels), target=target, objects=objects)
 
 
 def together(masks: Sequence[Mask]) -> Mask:
     """All that lies in one of some masks."""
-    return np.logical_or.reduce(np.stack(masks))
+    return np.asarray(np.logical_or.reduce(np.stack(masks)))
