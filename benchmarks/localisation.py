@@ -177,7 +177,8 @@ def cell(estimate: dict[str, Any] | None) -> str:
     """A number and its interval."""
     if estimate is None:
         return "nothing to score"
-    return f"{estimate['value']:.2f} [{estimate['low']:.2f}, {estimate['high']:.2f}]"
+    value, low, high = (round(estimate[name], 2) + 0.0 for name in ("value", "low", "high"))  # no "-0.00"
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def write_between(page: Path, text: str) -> None:
