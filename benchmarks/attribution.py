@@ -21,9 +21,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from peers import torchvision_beside_any_torch
+from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 import pellucid
+from pellucid.capture.hastening import Precision
 
 SIDE = 224
 
@@ -64,7 +66,7 @@ class Race:
     prepare: Callable[[], tuple[Callable[[], Any], Callable[[], Any], Callable[[Any, Any], str]]]
 
 
-def occlusion(name: str) -> Callable[[], Any]:
+def occlusion(name: str, precision: Precision = "float32") -> Callable[[], Any]:
     """Windows of 16 pixels every 8."""
 
     def prepare() -> tuple[Callable[[], Any], Callable[[], Any], Callable[[Any, Any], str]]:
@@ -88,11 +90,49 @@ def occlusion(name: str) -> Callable[[], Any]:
 
         def ours() -> np.ndarray:
             method = "occlusion(window=16, stride=8)"
-            return pellucid.explain(module, x, method=method, target=f"class:{target}").values
+            made = pellucid.explain(module, x, method=method, target=f"class:{target}", precision=precision)
+            return made.values
 
         def agreement(mine: np.ndarray, other: np.ndarray) -> str:
-            difference = float(np.abs(mine - other).max())
-            return f"largest difference {difference:.1e} of {float(np.abs(other).max()):.2e}; the peer's batch {best}"
+            return f"{how_near(mine, other)}; the peer's batch {best}"
+
+        return ours, theirs, agreement
+
+    return prepare
+
+
+def how_near(mine: np.ndarray, other: np.ndarray) -> str:
+    """The largest difference, the largest value, and the rank correlation."""
+    difference, ranks = float(np.abs(mine - other).max()), float(spearmanr(mine.ravel(), other.ravel()).statistic)
+    return f"largest difference {difference:.1e} of {float(np.abs(other).max()):.2e}, Spearman {ranks:.4f}"
+
+
+def integrated(name: str, precision: Precision) -> Callable[[], Any]:
+    """Integrated gradients from black, 50 Gauss-Legendre nodes."""
+
+    def prepare() -> tuple[Callable[[], Any], Callable[[], Any], Callable[[Any, Any], str]]:
+        from captum.attr import IntegratedGradients
+
+        module, x = network(name), picture()
+        target = target_of(module, x)
+        peer = IntegratedGradients(module)
+
+        def attribute(at_once: int, steps: int) -> np.ndarray:
+            found = peer.attribute(x, target=target, n_steps=steps, method="gausslegendre", internal_batch_size=at_once)
+            return found[0].detach().numpy()  # type: ignore[no-any-return]
+
+        best = fastest((4, 8, 16), lambda count: attribute(count, count))
+
+        def theirs() -> np.ndarray:
+            return attribute(best, 50)
+
+        def ours() -> np.ndarray:
+            method = "integrated-gradients(steps=50, rule=gauss-legendre)"
+            made = pellucid.explain(module, x, method=method, target=f"class:{target}", precision=precision)
+            return made.values
+
+        def agreement(mine: np.ndarray, other: np.ndarray) -> str:
+            return f"{how_near(mine, other)}; the peer's batch {best}"
 
         return ours, theirs, agreement
 
@@ -206,6 +246,21 @@ def fastest(counts: tuple[int, ...], run: Callable[[int], Any]) -> int:
 RACES = {
     "occlusion-vgg16_bn": Race(goal=10, peer="captum Occlusion", needs="captum", prepare=occlusion("vgg16_bn")),
     "occlusion-resnet18": Race(goal=5, peer="captum Occlusion", needs="captum", prepare=occlusion("resnet18")),
+    "occlusion-vgg16_bn-fast": Race(
+        goal=15, peer="captum Occlusion", needs="captum", prepare=occlusion("vgg16_bn", "fast")
+    ),
+    "occlusion-resnet18-fast": Race(
+        goal=7, peer="captum Occlusion", needs="captum", prepare=occlusion("resnet18", "fast")
+    ),
+    "integrated-gradients-resnet18": Race(
+        goal=1, peer="captum IntegratedGradients", needs="captum", prepare=integrated("resnet18", "float32")
+    ),
+    "integrated-gradients-resnet18-fused": Race(
+        goal=1.8, peer="captum IntegratedGradients", needs="captum", prepare=integrated("resnet18", "fused")
+    ),
+    "integrated-gradients-resnet18-fast": Race(
+        goal=3, peer="captum IntegratedGradients", needs="captum", prepare=integrated("resnet18", "fast")
+    ),
     "ablation-cam-resnet18": Race(
         goal=340,
         peer="pytorch-grad-cam",

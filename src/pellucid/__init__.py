@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pellucid.methods.explaining import explain as explain
     from pellucid.methods.explaining import explain_many as explain_many
     from pellucid.methods.explanation import Explanation as Explanation
+    from pellucid.methods.planning import plan as plan
     from pellucid.models.loading import load as load
     from pellucid.models.model import Model as Model
     from pellucid.models.preprocessing import Preprocessing as Preprocessing
@@ -50,6 +51,7 @@ _HOMES = {
     "inspect_filters": "pellucid.insights.filters",
     "load": "pellucid.models.loading",
     "path_of_decision": "pellucid.insights.path",
+    "plan": "pellucid.methods.planning",
     "read": "pellucid.inputs.reading",
     "report": "pellucid.pages.report",
     "trace": "pellucid.capture.trace",

@@ -128,13 +128,50 @@ def test_a_single_input_is_taken_as_one() -> None:
 
 
 def test_progress_counts_what_is_made() -> None:
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[float, int]] = []
     inputs = [pictures(2), pictures(1)]
     list(pellucid.explain_many(net("shared"), inputs, methods=ALL[:2], progress=lambda *now: seen.append(now)))
-    assert seen == [(i, 6) for i in range(1, 7)]
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1] == (6, 6)
     seen.clear()
     list(pellucid.explain_many(net("shared"), iter(inputs), methods=ALL[:2], progress=lambda *now: seen.append(now)))
-    assert seen == [(i, 0) for i in range(1, 7)]
+    assert seen[-1] == (6, 0)
+
+
+def test_progress_goes_on_within_a_method_of_many_passes() -> None:
+    shares: list[float] = []
+    pellucid.explain(
+        net("shared"),
+        pictures(),
+        method="smooth-grad(samples=100)",
+        progress=lambda share, total: shares.append(share / total),
+    )
+    assert len(shares) >= 100 // 16
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < 0.3
+    assert shares[-1] == 1
+
+
+@pytest.mark.parametrize("method", ["smooth-grad(samples=100)", "occlusion(window=2, stride=1)", "rise(masks=100)"])
+def test_what_progress_raises_ends_the_work_and_leaves_the_model_alone(method: str) -> None:
+    class CancelledError(Exception):
+        pass
+
+    shares: list[float] = []
+
+    def stop(share: float, total: int) -> None:
+        shares.append(share)
+        if share > 0.3:
+            raise CancelledError
+
+    module = net("batch norm")
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    with pytest.raises(CancelledError):
+        pellucid.explain(module, pictures(), method=method, progress=stop)
+    assert shares[-1] < 0.9
+    assert all(torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
+    assert not module._forward_hooks
+    assert all(p.requires_grad and p.grad is None for p in module.parameters())
 
 
 @pytest.mark.parametrize(

@@ -72,8 +72,7 @@ class Hastening:
         if keep not in self._forms:
             half = is_half(self.precision, self.batch, self.spent)
             self._forms[keep] = passes.fused(self.module, self.batch[:1], half=half, keep=keep)
-            self.spent.calls += 1
-            self.spent.forwards += 1
+            self.spent.ran(1)
             if self._forms[keep] is None:
                 self._give_up(keep)
         return self._forms[keep]
@@ -114,8 +113,7 @@ class Hastening:
         """Whether the first item has nearly the same score in the model's own form; says how near its slopes are."""
         [value], slope = passes.score_of(self.module, x[:1], scores[:1], slope=True)
         assert slope is not None
-        self.spent.calls += 1
-        self.spent.forwards += 1
+        self.spent.ran(1)
         self.spent.backwards += 1
         size = 1 + float(value.abs())
         if not float((values[0] - value).abs()) <= (_NEAR if form.half else _CLOSE) * size:

@@ -39,6 +39,7 @@ class Spent:
         calls: Calls of the model.
         remarks: What a reader should know about how it was done.
         precision: In what most of it was computed, where that is not the model's own type.
+        report: Called with the items that went forward so far; what it raises ends the work.
     """
 
     forwards: int = 0
@@ -46,6 +47,14 @@ class Spent:
     calls: int = 0
     remarks: set[str] = field(default_factory=set)
     precision: str = ""
+    report: Callable[[int], None] | None = None
+
+    def ran(self, items: int) -> None:
+        """Count a call of the model with some items."""
+        self.calls += 1
+        self.forwards += items
+        if self.report is not None:
+            self.report(self.forwards)
 
 
 # -- forward

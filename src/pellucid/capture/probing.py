@@ -233,8 +233,7 @@ class Questions:
                     raise too_large(self.batch[:1], known, error, beside_another=beside_another) from error
                 self.size = len(chunk) // 2
                 continue
-            self.spent.calls += 1
-            self.spent.forwards += len(chunk)
+            self.spent.ran(len(chunk))
             done += len(chunk)
             oldest = work[done][0] if done < len(work) else variants.count
             made = {variant: tensor for variant, tensor in made.items() if variant >= oldest}

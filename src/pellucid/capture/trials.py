@@ -81,8 +81,7 @@ class Trials:
     def _replay(self, item: int) -> Replay:
         if item not in self._replays:
             self._replays = {item: passes.replay(self.module, self.batch[item : item + 1])}
-            self.spent.calls += 1
-            self.spent.forwards += 1
+            self.spent.ran(1)
         return self._replays[item]
 
     def _incremental(self, item: int) -> Incremental | None:
@@ -92,8 +91,7 @@ class Trials:
             picture = self.batch[item : item + 1]
             half = is_half(self.precision, self.batch, self.spent) and item not in self._exact
             self._tiled = {item: passes.incremental(self.module, picture, before=before, half=half)}
-            self.spent.calls += 1
-            self.spent.forwards += 1
+            self.spent.ran(1)
         return self._tiled[item]
 
     def _places(self, item: int) -> frozenset[str]:
@@ -125,8 +123,7 @@ class Trials:
                 continue
             if not done and not self._agrees(variants[:1], seen[LOGITS][:1], half=incremental.is_half):
                 return None
-            self.spent.calls += 1
-            self.spent.forwards += len(rows)
+            self.spent.ran(len(rows))
             found.append(seen[LOGITS] if ask.want == "logits" else evaluate([score] * len(rows), seen))
             done += len(rows)
         answers = torch.cat(found)[order.argsort()]
@@ -144,8 +141,7 @@ class Trials:
     def _agrees(self, variant: Tensor, logits: Tensor, *, half: bool) -> bool:
         """Whether a whole picture gives the same answer."""
         expected = passes.answer(self.module, variant).logits
-        self.spent.calls += 1
-        self.spent.forwards += 1
+        self.spent.ran(1)
         near = 1e-4 if not half else 0.1
         return bool(((logits - expected).abs() <= near * (1 + expected.abs().max())).all())
 
@@ -160,8 +156,7 @@ class Trials:
             exact = passes.answer(self.module, variants).logits
         else:
             exact = passes.score_of(self.module, variants, [self.scores[item]] * len(few), slope=False)[0]
-        self.spent.calls += 1
-        self.spent.forwards += len(few)
+        self.spent.ran(len(few))
         off = exact - answers[few]
         moved = answers + off.mean(0)
         left, spread = float((off - off.mean(0)).abs().max()), float((exact.amax(0) - exact.amin(0)).max())
@@ -194,8 +189,7 @@ class Trials:
                     raise
                 size = self._fitted[ask.site] = len(values) // 2
                 continue
-            self.spent.calls += 1
-            self.spent.forwards += len(values)
+            self.spent.ran(len(values))
             found.append(seen[LOGITS] if ask.want == "logits" else evaluate([score] * len(values), seen))
             done += len(values)
         return torch.cat(found)

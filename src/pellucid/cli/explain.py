@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pellucid.cli import streams
+from pellucid.cli.dry_run import dry_run
 from pellucid.cli.explain_graphs import Asked, GraphPlace, explain_graphs, refuse_for_graphs
 from pellucid.cli.graphs import GraphOptions, file_name
 from pellucid.cli.loading import ModelName, ModelOptions, Preparation, files_of, loaded, pictured, probed
@@ -60,8 +61,9 @@ class PrecisionName(StrEnum):
 PrecisionOption = Annotated[
     PrecisionName,
     typer.Option(
+        metavar="float32|fused|fast",
         help="How methods run that need many passes: as the model is; with batch norms folded; or in bfloat16, with a "
-        "note of how far that is off."
+        "note of how far that is off.",
     ),
 ]
 
@@ -129,6 +131,10 @@ def explain(
         bool, typer.Option("--original", help="Draw the PNG over the picture as it was, not as the model sees it.")
     ] = False,
     probe: ProbeOption = None,
+    dry: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say what the methods would take, in passes, seconds and memory, and stop."),
+    ] = False,
     using: ModelOptions,
     preparation: Preparation,
     reading: GraphOptions,
@@ -156,8 +162,8 @@ def explain(
     known = loaded(model, using=using, preparation=preparation, talk=talk)
     if takes_graphs(known.module):
         prepared = {f"--{name}": value for name, value in preparation.settings().items()}
-        given = None if precision == PrecisionName.float32 else precision.value
-        refuse_for_graphs({"--png": png, "--original": original, "--probe": probe, "--precision": given, **prepared})
+        said = {"--precision": precision.value * (precision != PrecisionName.float32), "--dry-run": "yes" * dry}
+        refuse_for_graphs({"--png": png, "--original": original, "--probe": probe, **said, **prepared})
         return explain_graphs(
             known,
             pictures,
@@ -176,14 +182,20 @@ def explain(
         if name == "karate" or name.startswith("smiles:"):
             raise InputError(f"{known.name} takes pictures, and {name!r} is a graph; give a picture or a graph model.")
 
+    if dry:
+        image, _ = pictured(pictures[0], known, talk=talk)
+        usual = METHODS if places[0].wants_bundle else _USUAL
+        record = dry_run(known, image, method or usual, target, pictures=len(pictures), talk=talk)
+        if talk.as_json:
+            streams.put_json({"pellucid": "plan", "model": known.name, **record})
+        return 0
     results: list[dict[str, Any]] = []
     failed = 0
-    with talk.progress("explaining") as report:
-        steps = len(method or METHODS) + 2
+    with talk.progress("explaining, percent") as report:
         for number, (picture, place) in enumerate(zip(pictures, places, strict=True)):
 
-            def step(done: int, total: int, before: int = number * steps) -> None:
-                report(before + round(done / max(total, 1) * steps), len(pictures) * steps)
+            def step(done: float, total: int, before: int = number) -> None:
+                report(round(100 * (before + done / max(total, 1)) / len(pictures)), 100)
 
             try:
                 image, remark = pictured(picture, known, talk=talk)
@@ -304,7 +316,7 @@ def _explanations(
     lang: Language,
     probe: "ProbePictures | None",
     *,
-    report: Callable[[int, int], None],
+    report: Callable[[float, int], None],
 ) -> tuple[list["Explanation"], dict[str, str]]:
     """The explanations by the named methods or the usual ones, and why some of the usual ones were left out."""
     if not place.wants_bundle and methods:

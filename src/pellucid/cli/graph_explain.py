@@ -72,7 +72,7 @@ def graph_explain(
     with talk.progress("explaining") as report:
         made = list(
             explain_many(
-                known, [found], methods=methods, targets=[target], seed=seed, progress=lambda a, b: report(a, b)
+                known, [found], methods=methods, targets=[target], seed=seed, progress=lambda a, b: report(round(a), b)
             )
         )
     files: list[Path] = []

@@ -18,7 +18,7 @@ _SECONDS_BETWEEN_LINES = 3.0
 class Report(Protocol):
     """Called with the steps done, the steps in all (0 where nobody knows), and what is going on if that changes."""
 
-    def __call__(self, done: int, total: int, what: str = "", /) -> None:
+    def __call__(self, done: float, total: int, what: str = "", /) -> None:
         """Take note of it."""
 
 
@@ -58,7 +58,7 @@ class Talk:
             yield _Lines(what)
 
 
-def _silent(done: int, total: int, what: str = "", /) -> None:
+def _silent(done: float, total: int, what: str = "", /) -> None:
     """No report."""
 
 
@@ -68,9 +68,9 @@ class _Lines:
     def __init__(self, what: str) -> None:
         self._what = what
         self._start = self._last = time.monotonic()
-        self._seen = (0, 0)
+        self._seen: tuple[float, int] = (0, 0)
 
-    def __call__(self, done: int, total: int, what: str = "", /) -> None:
+    def __call__(self, done: float, total: int, what: str = "", /) -> None:
         now = time.monotonic()
         if done < self._seen[0] or total != self._seen[1]:
             # Another stretch of work: how long the one before took says nothing about it.
@@ -83,9 +83,9 @@ class _Lines:
         doing = f"{self._what}, {what}" if what else self._what
         if total > 0:
             left = f", about {_duration(elapsed / done * (total - done))} left" if 0 < done < total and elapsed else ""
-            streams.say(f"{doing}: {done} of {total}{left}")
+            streams.say(f"{doing}: {int(done)} of {total}{left}")
         else:
-            streams.say(f"{doing}: {done}")
+            streams.say(f"{doing}: {int(done)}")
 
 
 @contextlib.contextmanager
@@ -97,9 +97,9 @@ def _bar(title: str) -> Iterator[Report]:
     console = Console(stderr=True, highlight=False, emoji=False)
     with Progress(*columns, console=console, transient=True, redirect_stdout=False) as shown:
         task = shown.add_task(title, total=None)
-        seen = [0, 0]
+        seen: list[float] = [0, 0]
 
-        def report(done: int, total: int, what: str = "", /) -> None:
+        def report(done: float, total: int, what: str = "", /) -> None:
             if done < seen[0] or total != seen[1]:
                 shown.reset(task, total=total or None)
             seen[:] = done, total

@@ -29,7 +29,7 @@ from pellucid.models.graph_arguments import takes_graphs
 from pellucid.models.loading import load
 from pellucid.models.model import Model
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[float, int], None]
 
 
 def explain(
@@ -40,6 +40,7 @@ def explain(
     target: str = "top:1",
     seed: int = 0,
     precision: Precision = "float32",
+    progress: Progress | None = None,
 ) -> Explanation:
     """Say why a model gave an answer to one input.
 
@@ -55,6 +56,8 @@ def explain(
         precision: How methods run that need many passes of pictures. `float32`: as the model is, in its own type.
             `fused`: slopes with batch norms folded and channels last, which rounds otherwise, no worse. `fast`: in
             bfloat16 where the processor has it; how far that is off is measured on a few of the passes and noted.
+        progress: Called with the share of the work that is done, and 1. What it raises ends the work and comes out of
+            here; the model is as it was.
 
     Returns:
         Exactly one explanation.
@@ -74,7 +77,9 @@ def explain(
             f"explain takes one input, a tensor of shape {shape} was given: {len(input)} items, since the first axis "
             "is the batch. Use explain_many for several, or x[None] for one item without a batch axis."
         )
-    made = explain_many(model, [input], methods=[method], targets=[target], seed=seed, precision=precision)
+    made = explain_many(
+        model, [input], methods=[method], targets=[target], seed=seed, precision=precision, progress=progress
+    )
     return next(iter(made))
 
 
@@ -101,7 +106,9 @@ def explain_many(
         seed: For every random draw.
         batch_size: Most items in one pass; halved, for the rest of the inputs, when memory runs out.
         precision: As for `explain`.
-        progress: Called with the number of explanations made, and the number in all or 0 where nobody knows it.
+        progress: Called with the number of explanations made, with the share that is done of those under way, and the
+            number in all or 0 where nobody knows it. What it raises ends the work and comes out of here; the model is
+            as it was.
 
     Yields:
         Explanations: for each input in order, for each method, for each target.
@@ -164,7 +171,8 @@ def _stream(
     precision: Precision,
     progress: Progress | None,
 ) -> Iterator[Explanation]:
-    made, total = 0, _items(inputs) * len(methods) * len(targets)
+    begun, told = 0, 0.0
+    total = _items(inputs) * len(methods) * len(targets)
     digest = model.weights_digest
     room = Room(size=batch_size)
     for window in _windows(model, inputs, batch_size):
@@ -178,13 +186,18 @@ def _stream(
                 seed=seed,
                 precision=precision,
             )
-            results |= zip(places, explained(batch, methods, targets, room), strict=True)
+            ours = len(places) * len(methods) * len(targets)
+
+            def under_way(share: float, before: int = begun, ours: int = ours) -> None:
+                nonlocal told
+                if progress is not None and before + share * ours > told:
+                    told = before + share * ours
+                    progress(told, total)
+
+            results |= zip(places, explained(batch, methods, targets, room, under_way), strict=True)
+            begun += ours
         for place in range(len(window)):
-            for explanation in itertools.chain.from_iterable(results.pop(place)):
-                made += 1
-                if progress is not None:
-                    progress(made, total)
-                yield explanation
+            yield from itertools.chain.from_iterable(results.pop(place))
 
 
 def _items(inputs: Iterable[Any]) -> int:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -54,7 +54,11 @@ class _Read:
 
 
 def explained(
-    batch: Batch, methods: Sequence[Method], targets: Sequence[str], room: Room
+    batch: Batch,
+    methods: Sequence[Method],
+    targets: Sequence[str],
+    room: Room,
+    report: Callable[[float], None] | None = None,
 ) -> list[list[list[Explanation]]]:
     """For each item of a batch, for each method, one explanation per target.
 
@@ -68,7 +72,9 @@ def explained(
         methods: The methods.
         targets: The targets.
         room: How many items fit into one pass.
+        report: Called with the share of the work that is done, from 0 to 1; what it raises ends the work.
     """
+    whole, before = len(methods) * len(batch.tensor), 0
     ruling = [i for i, method in enumerate(methods) if isinstance(method, Rules)]
     sharing = [i for i in range(len(methods)) if i not in ruling]
     results: list[dict[int, list[Explanation]]] = [{} for _ in range(len(batch.tensor))]
@@ -76,29 +82,44 @@ def explained(
         start = 0
         while group and start < len(results):
             piece = slice(start, start + room.size)
+            part = batch.part(piece)
+            mine = len(group) * len(part.tensor)
+
+            def within(share: float, before: int = before, mine: int = mine) -> None:
+                if report is not None:
+                    report((before + share * mine) / whole)
+
             try:
-                made = _group(batch.part(piece), [methods[i] for i in group], targets, room)
+                made = _group(part, [methods[i] for i in group], targets, room, within)
             except DecidesTogetherError:
                 room.size = 1  # so that no picture decides for another
                 continue
             for item, by_method in zip(results[piece], made, strict=True):
                 item.update(zip(group, by_method, strict=True))
             start = piece.stop
+            before += mine
     return [[by_method[i] for i in range(len(methods))] for by_method in results]
 
 
 def _group(
-    batch: Batch, methods: Sequence[Method], targets: Sequence[str], room: Room
+    batch: Batch, methods: Sequence[Method], targets: Sequence[str], room: Room, report: Callable[[float], None]
 ) -> list[list[list[Explanation]]]:
     """All explanations that one shared pass serves: per item, per method, per target."""
     read = _read(batch, methods, targets, room)
     share, items = read.seconds / len(methods) / len(targets), len(batch.tensor)
     results: list[list[list[Explanation]]] = [[] for _ in range(items)]
-    for method in methods:
+    prices = [_price(method, read.facts) for method in methods]
+    for place, (method, price) in enumerate(zip(methods, prices, strict=True)):
         for by_target in results:
             by_target.append([])
         started = time.perf_counter()
         costs = [Spent() for _ in targets]
+        before, whole = sum(prices[:place]), sum(prices)
+
+        def within(forwards: int, before: int = before, price: int = price, whole: int = whole) -> None:
+            report((before + min(forwards, price)) / whole)
+
+        costs[0].report = within
         made = _parts(batch, method, read, costs, room)
         taken = (time.perf_counter() - started) / len(targets)
         for resolved, (_, values, _), parts, spent in zip(read.targets, read.found, made, costs, strict=True):
@@ -122,7 +143,13 @@ def _group(
             )
             for by_target, explanation in zip(results, explanations, strict=True):
                 by_target[-1].append(explanation)
+        report((before + price) / whole)
     return results
+
+
+def _price(method: Method, facts: Facts) -> int:
+    """How many items go forward for a method, at least one."""
+    return max(1, method.passes(facts).forwards) if isinstance(method, Probe) else 1
 
 
 def _parts(batch: Batch, method: Method, read: _Read, costs: Sequence[Spent], room: Room) -> list[Parts]:

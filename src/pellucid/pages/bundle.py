@@ -49,7 +49,7 @@ _PARTS = (
     "model", "picture", "input", "answer", "sites", "maps", "explanations", "methods_left_out", "assumed", "versions",
 )  # fmt: skip
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[float, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -164,7 +164,7 @@ def make_bundle(
     before = len(METHODS if methods is None else methods) + 2
     steps = before + 1 + (0 if probe is None else _PROBE_STEPS)
 
-    def done(step: int) -> None:
+    def done(step: float) -> None:
         if progress is not None:
             progress(step, steps)
 
@@ -180,10 +180,15 @@ def make_bundle(
         explanations, left_out = list(usual.explanations), usual.left_out
         done(before)
     else:
-        made = explain_many(model, [image], methods=list(methods), targets=[target], seed=seed, precision=precision)
-        for explanation in made:
-            explanations.append(explanation)
-            done(2 + len(explanations))
+        explanations += explain_many(
+            model,
+            [image],
+            methods=list(methods),
+            targets=[target],
+            seed=seed,
+            precision=precision,
+            progress=lambda made, _: done(2 + made),
+        )
 
     maps, arrays, fewer = drawn_maps(detailed, chosen, channels)
     found = _findings(model, image, target=target, probe=probe, seed=seed, done=lambda step: done(before + step))

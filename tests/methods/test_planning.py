@@ -1,0 +1,66 @@
+import pytest
+import torch
+from tests.methods.nets import net, pictures
+from tests.methods.test_contracts import QUICK
+from torch import nn
+
+import pellucid
+from pellucid.errors import SettingError
+from pellucid.methods.catalogue import METHODS
+from pellucid.methods.planning import plan
+
+SEARCHES = {"sufficient-region", "necessary-region"}
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_what_is_planned_is_what_it_costs(method: str) -> None:
+    text = QUICK.get(method, method)
+    module, x = net("batch norm"), pictures()
+    [planned] = plan(module, x, methods=[text])
+    cost = pellucid.explain(module, x, method=text).cost
+    assert planned.method == method
+    if method in SEARCHES:  # they stop when they have found it
+        assert cost.forwards <= planned.forwards
+        return
+    # The engine may record passes and compare answers.
+    assert planned.forwards <= cost.forwards <= planned.forwards + 4
+    assert planned.backwards == cost.backwards
+
+
+def test_several_targets_cost_as_often_and_memory_grows_with_the_batch() -> None:
+    module, x = net("residual"), pictures()
+    [one] = plan(module, x, methods=["smooth-grad(samples=8)"], batch_size=1)
+    [three] = plan(module, x, methods=["smooth-grad(samples=8)"], targets=["top:1-3"], batch_size=8)
+    assert (one.backwards, three.backwards) == (8, 24)
+    weights = sum(tensor.nbytes for tensor in module.parameters())
+    assert three.bytes - weights == pytest.approx(8 * (one.bytes - weights))
+    assert three.seconds > 0
+
+
+def test_the_memory_of_a_pass_with_slopes_is_that_of_its_sites() -> None:
+    module, x = net("residual"), pictures()
+    [planned] = plan(module, x, methods=["saliency"])
+    traced = pellucid.trace(module, x)
+    assert planned.bytes == sum(p.nbytes for p in module.parameters()) + sum(site.nbytes for site in traced.sites)
+
+
+def test_a_refusal_that_shows_before_is_told() -> None:
+    layers = nn.Sequential(nn.Flatten(), nn.Linear(3 * 12 * 12, 4)).eval()
+    cam, saliency = plan(layers, pictures(), methods=["grad-cam", "saliency"])
+    assert "grad-cam" in cam.refused
+    assert (cam.forwards, cam.seconds, cam.bytes) == (0, 0, 0)
+    assert saliency.refused == ""
+
+
+def test_the_model_and_the_random_state_stay_as_they_are() -> None:
+    module, x = net("dropout in train mode"), pictures()
+    before, state = {k: v.clone() for k, v in module.state_dict().items()}, torch.get_rng_state()
+    plan(module, x, methods=["saliency", "occlusion"])
+    assert all(torch.equal(before[k], v) for k, v in module.state_dict().items())
+    assert torch.equal(state, torch.get_rng_state())
+    assert module.training
+
+
+def test_a_model_of_graphs_has_no_plan() -> None:
+    with pytest.raises(SettingError, match="a model of pictures"):
+        plan("karate", pictures(), methods=["saliency"])
