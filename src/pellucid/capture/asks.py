@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from pellucid.capture.handing import Handing
-from pellucid.capture.scores import Score
+from pellucid.capture.scores import LOGITS, Score
 from pellucid.capture.sites import INPUT, Site, select_one
+from pellucid.capture.wiring import Wiring
 from pellucid.models.preprocessing import Preprocessing
 
 
@@ -31,6 +32,7 @@ class Facts:
         class_site: The site that makes the logits.
         items: How many inputs are explained.
         input_shape: Shape of the prepared batch.
+        wiring: Which operation takes which values; None where no reading pass has been made yet.
     """
 
     sites: tuple[Site, ...]
@@ -38,6 +40,7 @@ class Facts:
     class_site: str | None
     items: int
     input_shape: tuple[int, ...]
+    wiring: Wiring | None = field(default=None, repr=False, compare=False)
 
     def site(self, selector: str) -> Site:
         """The one site that a selector means; raises `SiteError` naming the nearest."""
@@ -57,6 +60,19 @@ class Facts:
         # answer.
         unknown = [s for s in before if s.is_map and s.name not in first and min(s.shape[1:3]) > 1]
         return fitting[-1] if fitting and (not unknown or unknown[-1].index < fitting[-1].index) else None
+
+    def is_affine_after(self, site: Site, place: str = LOGITS) -> bool:
+        """Whether the values at a place are known to be an affine function of a site's, all else held.
+
+        Then the slopes at the site say exactly what any change of its values does to a score at that place: pooling by
+        mean, flattening, linear layers and convolutions, dropout and batch norm in eval mode, sums, and products with
+        what does not depend on the site. False where nobody knows, e.g. where the model decides by values.
+
+        Args:
+            site: A site of these facts.
+            place: `logits`, or the name of a site.
+        """
+        return self.wiring is not None and self.wiring.is_affine(site.name, place)
 
     def channels_first(self) -> frozenset[str]:
         """The sites that are known to be feature maps (batch, channels, height, width)."""

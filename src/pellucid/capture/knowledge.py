@@ -10,6 +10,7 @@ from pellucid.capture.answers import class_site
 from pellucid.capture.asks import Facts, Reads
 from pellucid.capture.recorder import Recorder
 from pellucid.capture.sites import INPUT, Site
+from pellucid.capture.wiring import Wiring
 
 _MOST = 8  # shapes and states remembered per model
 
@@ -32,7 +33,7 @@ def recall(module: nn.Module, batch: Tensor) -> Facts | None:
     return replace(entry.facts, items=len(batch), input_shape=tuple(batch.shape))
 
 
-def remember(module: nn.Module, batch: Tensor, recorder: Recorder, output: Any) -> Facts:
+def remember(module: nn.Module, batch: Tensor, recorder: Recorder, output: Any, wiring: Wiring | None = None) -> Facts:
     """Note what a recorded pass has shown, per item."""
     passed = int(recorder.input.shape[0]) if recorder.input is not None else 1
     found = Facts(
@@ -41,6 +42,7 @@ def remember(module: nn.Module, batch: Tensor, recorder: Recorder, output: Any) 
         class_site=class_site(recorder, output),
         items=len(batch),
         input_shape=tuple(batch.shape),
+        wiring=wiring,
     )
     entries = _KNOWN.setdefault(module, {})
     entries[_key(module, batch)] = _Entry(found, tuple(weakref.ref(part) for part in module.modules()))

@@ -85,7 +85,7 @@ class Program:
         if target is not None:
             self._about_to_write(target)
         noted = _noted(args, self._number), _noted(kwargs, self._number)
-        result = function(*args, **kwargs)
+        result = self._run(function, op, site, args, kwargs)
         made = tensors_in(result) if target is None else [target]
         if made and (stale or stray):  # to look at a shape is no harm
             self.is_whole, self.lost_at = self.is_whole and not stale, self.lost_at or site
@@ -106,6 +106,22 @@ class Program:
             )
         )
         return result
+
+    def hand_on(self, given: Tensor, view: Tensor, site: str) -> None:
+        """Note that somebody else than the model has put a view of a tensor in its place, as what a site returns."""
+        number = self._number(given)
+        if number is not None:
+            self.steps.append(
+                Step(
+                    function=Tensor.view_as,
+                    op="view_as",
+                    site=site,
+                    args=(Value(number),),
+                    kwargs={},
+                    inputs=(number,),
+                    results=(self._note(view),),
+                )
+            )
 
     def numbers_of(self, output: Any) -> list[int]:
         """Which values an output consists of."""
@@ -129,9 +145,18 @@ class Program:
         return known is not None and known() is tensor
 
     def _note(self, tensor: Tensor) -> int:
+        number = self._keep(tensor)
+        self._numbers[id(tensor)] = weakref.ref(tensor), number
+        return number
+
+    def _keep(self, tensor: Tensor) -> int:
         self.values.append(tensor.detach())
-        self._numbers[id(tensor)] = weakref.ref(tensor), len(self.values) - 1
         return len(self.values) - 1
+
+    def _run(
+        self, function: Callable[..., Any], op: str, site: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        return function(*args, **kwargs)
 
     def _about_to_write(self, target: Tensor) -> None:
         place, mine = storage_of(target), self._number(target)

@@ -21,6 +21,7 @@ from pellucid.capture.rules import Interceptor
 from pellucid.capture.scores import LOGITS, Score, evaluate
 from pellucid.capture.sites import INPUT
 from pellucid.capture.undisturbed import undisturbed
+from pellucid.capture.wiring import Wired
 from pellucid.errors import MethodError
 
 Resolve = Callable[[Tensor, Facts], Sequence[Score]]
@@ -91,6 +92,8 @@ def read_once(
 ) -> tuple[Answer, Facts, Found]:
     """The same in one pass, whose rows stay together; running out of memory is left to the caller."""
     known = knowledge.recall(module, batch)
+    if known is not None and known.wiring is None:
+        known = None  # Found without derivatives, which show whether all has been seen.
     while True:
         wanted = None if known is None else reads(known)
         start = None if known is None or wanted is None or ruling is not None else knowledge.start_of(wanted, known)
@@ -99,12 +102,13 @@ def read_once(
             if biases is not None and ruling is not None:
                 raise AssertionError("bias-gradients are those of the derivatives as they are")
             interceptor = None if ruling is None else Interceptor(ruling)
+            wired = Wired(inner=interceptor) if known is None else None
             recorder = Recorder(
                 module,
                 wants=_wanting(wanted),
                 edges=True,
                 start=start,
-                intercept=biases if interceptor is None else interceptor,
+                intercept=wired or biases or interceptor,
                 live=True,
                 before_write=weights.before_write,
             )
@@ -112,7 +116,10 @@ def read_once(
                 interceptor.depends = recorder.depends
             leaf = batch.detach().clone().requires_grad_(start is None)
             # The model gets a copy: a leaf that wants a gradient must not be overwritten, and models write in place.
-            output = forward(module, leaf.clone(), recorder)
+            copy = leaf.clone()
+            if wired is not None:
+                wired.begin(copy)
+            output = forward(module, copy, recorder)
             spent.calls += 1
             spent.forwards += len(batch)
             if recorder.decides and len(batch) > 1:
@@ -124,7 +131,10 @@ def read_once(
                 continue
             found = read_answer(recorder, output, items=len(batch))
             if known is None:
-                known = knowledge.remember(module, batch, recorder, output)
+                assert wired is not None
+                seen_through = recorder.before_softmax if found.looked_through else None
+                wiring = wired.wiring(recorder, output if seen_through is None else seen_through[1])
+                known = knowledge.remember(module, batch, recorder, output, wiring)
                 wanted = reads(known)
                 if wanted.bias_gradients:
                     # They are found on the way, so it is gone once more; as for all facts, the first is not counted.
@@ -204,6 +214,7 @@ def _read_parts(
         rows = slice(number * size, number * size + len(part))
         mine = [already(each[rows]) for each in scores]
         found.append(read_once(module, part, reads, mine, spent, ruling)[2])
+    known = facts(module, batch)  # The parts may have found out more.
     results: Found = []
     for target, whole in enumerate(scores):
         merged = Seen.joined([each[target][2] for each in found])

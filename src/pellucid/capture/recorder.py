@@ -35,6 +35,7 @@ from pellucid.capture.operations import (
     weight_of,
     written_in_place,
 )
+from pellucid.capture.program import Program
 from pellucid.capture.provenance import ParentField, storage_of
 from pellucid.capture.recording import Recording
 from pellucid.capture.tape import Player
@@ -191,7 +192,9 @@ class Recorder(Recording, TorchFunctionMode):
         handed_through = any(result is tensor for tensor in scope.arguments) and scope.written is None
         if self._edges and handed_through and isinstance(result, Tensor) and result.requires_grad:
             # The very tensor that came in: only a view has a slope of its own, without what bypasses this call.
-            result = result.view_as(result)
+            given, result = result, result.view_as(result)
+            if isinstance(self._intercept, Program):
+                self._intercept.hand_on(given, result, scope.name)
             parts = [("", result)]
         else:
             handed_through = False

@@ -11,7 +11,7 @@ from pellucid.capture.asks import Ask, Facts, Given, Passes, Probing, Reads, Var
 from pellucid.methods.baselines import baseline_of, check_baseline
 from pellucid.methods.cam_sites import AtSites, Fusion, Notes, Sign, check_word, enlarged, signed_parts
 from pellucid.methods.catalogue import register
-from pellucid.methods.channel_ablation import falls_without
+from pellucid.methods.channel_ablation import falls_without, price_without, reads_without
 
 Divisor = Literal["score", "none"]
 
@@ -79,7 +79,8 @@ class AblationCAM(AtSites):
     """Each feature map weighed by the share of the score that is lost without it.
 
     One map after the other is set to 0, and only what depends on the site is run again. Values are in units of the
-    activation; with divisor "none" in units of the activation times the score. No slope is used.
+    activation; with divisor "none" in units of the activation times the score. Where the rest of the model is an affine
+    function of the site (pooling by mean and a linear layer), slopes give the same losses, and nothing is run again.
 
     Attributes:
         site: A selector of a site with feature maps, or several joined by `+`; "default" as in grad-cam.
@@ -103,12 +104,12 @@ class AblationCAM(AtSites):
         check_word("divisor", self.divisor, Divisor)
 
     def passes(self, facts: Facts) -> Passes:
-        """For each site one forward as it is and one per channel, from the site on, and one before; for each item."""
-        return Passes(forwards=sum(site.shape[1] + 2 for site in self.sites(facts)) * facts.items)
+        """As `price_without` says."""
+        return price_without(self.sites(facts), facts)
 
     def reads(self, facts: Facts) -> Reads:
-        """Values of the sites."""
-        return Reads(values=frozenset(site.name for site in self.sites(facts)))
+        """Values of the sites, and slopes where they tell what an ablation does."""
+        return reads_without(self.sites(facts), facts)
 
     def probe(self, given: Given) -> Probing:
         """Take away each map in turn."""

@@ -1,18 +1,18 @@
 """Channel ablation: the score without each channel of a site."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from pellucid.capture.asks import Ask, Facts, Given, Parts, Passes, Probing, Variants
+from pellucid.capture.asks import Ask, Facts, Given, Parts, Passes, Probing, Reads, Variants
 from pellucid.capture.sites import Site
 from pellucid.errors import MethodError
 from pellucid.methods.cam_sites import check_word
 from pellucid.methods.catalogue import register
-from pellucid.methods.channel_sites import OfChannels, check_before, pieces
+from pellucid.methods.channel_sites import OfChannels, check_before, over_positions, pieces
 
 Replacement = Literal["zero", "mean"]
 
@@ -23,7 +23,8 @@ class ChannelAblation(OfChannels):
     """How much the score falls when one channel of a site is replaced.
 
     The value of a channel is `score(x) − score(x with the channel replaced)`, in units of the score. Channels are
-    replaced one at a time, and only what depends on the site is run again. No slope is used.
+    replaced one at a time, and only what depends on the site is run again; where that is an affine function of the site
+    (pooling by mean and a linear layer), slopes give the same numbers, and nothing is run.
 
     Attributes:
         site: A selector of a site with channels, or several joined by `+`; "default" is the last one with feature maps
@@ -44,8 +45,12 @@ class ChannelAblation(OfChannels):
         check_word("replacement", self.replacement, Replacement)
 
     def passes(self, facts: Facts) -> Passes:
-        """For each site one forward as it is and one per channel, from the site on, and one before; for each item."""
-        return Passes(forwards=sum(site.shape[1] + 2 for site in self.sites(facts)) * facts.items)
+        """As `price_without` says."""
+        return price_without(self.sites(facts), facts)
+
+    def reads(self, facts: Facts) -> Reads:
+        """Values of the sites, and slopes where they tell what an ablation does."""
+        return reads_without(self.sites(facts), facts)
 
     def probe(self, given: Given) -> Probing:
         """Replace each channel in turn."""
@@ -61,10 +66,29 @@ class ChannelAblation(OfChannels):
         return Parts(pieces=pieces(sites, numbers, given.seen.values))
 
 
+def reads_without(sites: Sequence[Site], facts: Facts) -> Reads:
+    """What `falls_without` reads at sites: their values; and the slopes of the logits that are affine after them."""
+    slopes = frozenset(site.name for site in sites if facts.is_affine_after(site))
+    return Reads(values=frozenset(site.name for site in sites), slopes=slopes)
+
+
+def price_without(sites: Sequence[Site], facts: Facts) -> Passes:
+    """What `falls_without` asks for beyond what it reads.
+
+    For each item and site one forward as it is and one per channel, from the site on, and one before; nothing where the
+    rest of the model is affine.
+    """
+    run = [site for site in sites if not facts.is_affine_after(site)]
+    return Passes(forwards=sum(site.shape[1] + 2 for site in run) * facts.items)
+
+
 def falls_without(
     given: Given, site: Site, replacement: Replacement = "zero"
 ) -> Generator[Ask, Any, tuple[Tensor, Tensor]]:
-    """How far the score falls without each channel of a site, whose values were read.
+    """How far the score falls without each channel of a site, where `reads_without` was read.
+
+    Where the score is an affine function of the site's values, slope times change is the fall, exactly; else each
+    channel is replaced, and what depends on the site is run again.
 
     Returns:
         The score with the site as it is, (batch,); and the falls, (batch, channels).
@@ -73,7 +97,11 @@ def falls_without(
         MethodError: The score does not depend on the site.
     """
     check_before(given, site)
-    values = given.seen.values[site.name]
+    values, slopes = given.seen.values[site.name], given.seen.slopes.get(site.name)
+    places = {score.place for score in given.explained}
+    if slopes is not None and all(given.facts.is_affine_after(site, place) for place in places):
+        means = values.flatten(2).mean(2) if replacement == "mean" else values.new_zeros(values.shape[:2])
+        return given.scores, over_positions(slopes * (values - means.reshape(*means.shape, *[1] * (values.dim() - 2))))
 
     def without(variant: int, item: int) -> Tensor:
         changed = values[item].clone()
