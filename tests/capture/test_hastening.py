@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -124,3 +126,11 @@ def test_few_passes_and_finer_types_are_run_as_they_are() -> None:
 def test_what_is_no_precision_is_refused() -> None:
     with pytest.raises(SettingError, match="precision is 'half', expected one of float32, fused, fast"):
         pellucid.explain(net("residual"), pictures(), precision="half")  # type: ignore[arg-type]
+
+
+@needs_bfloat16
+def test_slopes_unlike_those_in_float32_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pellucid.capture.hastening._ALIKE", 1.0)
+    made = pellucid.explain(net("batch norm"), pictures(), method=MANY, precision="fast")
+    assert made.precision == "float32, fused"
+    assert any(re.match(r"precision=fast: slopes in bfloat16 correlate by [\d.]+ with float32", n) for n in made.notes)

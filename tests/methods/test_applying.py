@@ -70,3 +70,14 @@ def test_settings_that_differ_are_those_that_are_not_the_usual_ones(image: Image
     assert settings_that_differ(pellucid.explain(ours, image, method="saliency")) == {}
     found = pellucid.explain(ours, image, method="integrated-gradients(steps=3)")
     assert settings_that_differ(found) == {"steps": 3}
+
+
+def test_methods_of_channels_lie_nowhere_in_the_picture(image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = {"saliency": None, "conductance": None}
+    monkeypatch.setattr("pellucid.methods.applying.METHODS", few)
+    applied = explain_by_each(model(activated(nn.ReLU())), image, methods=["all"])
+    assert [each.method for each in applied.explanations] == ["saliency"]
+    reason = "conductance gives values of channels, which lie nowhere in the picture"
+    assert applied.left_out == {"conductance": reason}
+    with pytest.raises(MethodError, match=reason):
+        explain_by_each(model(activated(nn.ReLU())), image, methods=["conductance", "saliency"])

@@ -13,6 +13,7 @@ from pellucid.capture.batches import as_batch
 from pellucid.errors import MethodError, NotFiniteError, PellucidError, SettingError
 from pellucid.inputs.image import Image
 from pellucid.methods.catalogue import METHODS, build, method_from, name_of, text_of
+from pellucid.methods.channel_sites import OfChannels
 from pellucid.methods.digesting import WeightsDigest
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.finishing import Batch
@@ -109,6 +110,14 @@ def explain_by_each(
     room = Room(size=ITEMS)
     made: dict[int, Explanation] = {}
     refused: dict[int, PellucidError] = {}
+    elsewhere: dict[int, PellucidError] = {}
+    for i, each in enumerate(chosen):
+        if isinstance(each.method, OfChannels):
+            name = name_of(each.method)
+            error = MethodError(f"{name} gives values of channels, which lie nowhere in the picture; use explain.")
+            if each.named:
+                raise error
+            elsewhere[i] = error
 
     def attempt(places: list[int]) -> None:
         try:
@@ -128,9 +137,11 @@ def explain_by_each(
         made.update((i, found) for i, [found] in zip(places, by_method, strict=True))
 
     for group in _groups([each.method for each in chosen]):
-        attempt(group)
+        if left := [i for i in group if i not in elsewhere]:
+            attempt(left)
         if progress is not None:
-            progress(len(made) + len(refused), len(chosen))
+            progress(len(made) + len(refused) + len(elsewhere.keys() & set(group)), len(chosen))
+    refused |= elsewhere  # last: where none applies, what the others say is what is wrong
     if not made:
         raise next(iter(refused.values()))
     return Applied(

@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.figures.colour import Scale
 from pellucid.figures.numbers import number
 from pellucid.methods.explanation import Explanation
+from pellucid.methods.parts import Part
 from pellucid.pages.bundle import Bundle
+from pellucid.pages.channel_bars import ChannelBars, channel_bars, of_channels
 from pellucid.pages.measuring import half_of
 from pellucid.pages.naming import method_name
 from pellucid.pages.notes import noted
@@ -24,7 +27,8 @@ class Said:
         title: The method's name for people.
         where: Where its values lie, and its settings.
         reading: How to read the picture; None for a method that the catalogue does not know.
-        drawing: The pictures and their scale.
+        drawing: The pictures and their scale; None for values of channels.
+        channels: Values of channels; None for those of a picture.
         ends: What stands below the two ends of the bar.
         zero: Whether zero is marked in the middle.
         legend: The unit, and what the colours do not show.
@@ -37,7 +41,8 @@ class Said:
     title: str
     where: Sentence
     reading: Sentence | None
-    drawing: Drawing
+    drawing: Drawing | None
+    channels: ChannelBars | None
     ends: tuple[str, str]
     zero: bool
     legend: list[Sentence]
@@ -56,7 +61,9 @@ def said_about(bundle: Bundle, words: Catalogue) -> list[Said]:
     return [
         said(
             each,
-            drawing(each, prepared=prepared, original=original, geometry=geometry, same_view=same_view),
+            None
+            if of_channels(each)
+            else drawing(each, prepared=prepared, original=original, geometry=geometry, same_view=same_view),
             words,
             settings=each.settings,
             shared=shared,
@@ -73,7 +80,7 @@ def shared_notes(explanations: Sequence[Explanation]) -> list[str]:
 
 def said(
     explanation: Explanation,
-    drawn: Drawing,
+    drawn: Drawing | None,
     words: Catalogue,
     *,
     settings: Mapping[str, object],
@@ -83,19 +90,14 @@ def said(
 
     Args:
         explanation: The explanation.
-        drawn: Its drawing.
+        drawn: Its drawing; None for values of channels, which have bars.
         words: The catalogue of the page.
         settings: Those of its settings that are shown.
         shared: Notes that are said elsewhere.
     """
     name, part = explanation.method, explanation.parts[0]
-    scale = drawn.scale
-    signed = scale.kind == "signed"
     findings, short = _findings(explanation, words)
-    height, width = part.values.shape[-2:]
-    place = words.say("why.input") if part.place == "input" else words.say(
-        "why.site", site=shortened(part.place), height=height, width=width
-    )  # fmt: skip
+    place = _place(part, words)
     separator = "; "
     for key, value in sorted(settings.items()):
         if value is not None and key != "site":
@@ -107,8 +109,9 @@ def said(
         where=place,
         reading=words.say(f"reading.{name}") if words.has(f"reading.{name}") else None,
         drawing=drawn,
-        ends=(number(scale.low), number(scale.high, sign=signed)),
-        zero=signed,
+        channels=channel_bars(explanation, words) if drawn is None else None,
+        ends=("", "") if drawn is None else _ends(drawn.scale),
+        zero=drawn is not None and drawn.scale.kind == "signed",
         legend=_legend(explanation, drawn, words),
         findings=findings,
         cost=words.say(
@@ -120,14 +123,30 @@ def said(
     )  # fmt: skip
 
 
-def _legend(explanation: Explanation, drawn: Drawing, words: Catalogue) -> list[Sentence]:
-    scale, name = drawn.scale, explanation.method
+def _place(part: Part, words: Catalogue) -> Sentence:
+    if part.place == "input":
+        return words.say("why.input")
+    if not part.is_map:
+        return words.say("why.channels", site=shortened(part.place), count=part.values.size)
+    height, width = part.values.shape[-2:]
+    return words.say("why.site", site=shortened(part.place), height=height, width=width)
+
+
+def _ends(scale: Scale) -> tuple[str, str]:
+    return number(scale.low), number(scale.high, sign=scale.kind == "signed")
+
+
+def _legend(explanation: Explanation, drawn: Drawing | None, words: Catalogue) -> list[Sentence]:
+    name = explanation.method
     known = f"unit.{name}"
     said: list[Sentence] = []
     if words.has(known):
         said.append(words.say(known))
     else:
         said.append((Segment(shortened(explanation.unit), "plain"),))
+    if drawn is None:
+        return [*said, words.say("why.maps")] if explanation.feature_maps() is not None else said
+    scale = drawn.scale
     if drawn.cell > 1:
         said.append(words.say("why.mean" if drawn.mean else "why.sum", cell=drawn.cell))
     if scale.flat:
@@ -142,11 +161,12 @@ def _legend(explanation: Explanation, drawn: Drawing, words: Catalogue) -> list[
 
 
 def _findings(explanation: Explanation, words: Catalogue) -> tuple[list[Sentence], tuple[str, Sentence] | None]:
-    plane = explanation.parts[0].plane()
-    at_input = explanation.parts[0].place == "input"
+    part = explanation.parts[0]
+    plane = part.plane() if part.is_map else part.values
+    at_input = part.place == "input"
     found: list[Sentence] = []
     short: tuple[str, Sentence] | None = None
-    half = half_of(np.abs(plane) if at_input else plane)
+    half = None if not part.is_map else half_of(np.abs(plane) if at_input else plane)
     if half is not None:
         some, all_ = half
         if at_input:
