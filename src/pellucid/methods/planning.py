@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from pellucid.capture import passes
-from pellucid.capture.asks import Facts, Method, Probe
+from pellucid.capture import passes, reading
+from pellucid.capture.asks import Facts, Method, Probe, Reads
 from pellucid.capture.batches import as_batch
 from pellucid.capture.scores import LOGITS, Score
 from pellucid.errors import MethodError, SettingError
@@ -81,7 +81,9 @@ def plan(
         check(target)
     _, tensor, _ = as_batch(known, input)
     item = tensor[:1]
-    facts = dataclasses.replace(passes.facts(known.module, item), items=1)
+    # A reading pass, since what depends on a site how decides what some methods ask for.
+    _, seen, _ = reading.read(known.module, item, reads=lambda _: Reads(), resolve=[], spent=passes.Spent())
+    facts = dataclasses.replace(seen, items=1)
     forward = _seconds(lambda: passes.answer(known.module, item))
     both = _seconds(lambda: _slope(known.module, item))
     return [_planned(method, known.module, facts, len(each), batch_size, forward, both) for method in chosen]
