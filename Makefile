@@ -6,7 +6,7 @@ TORCH ?= torch==2.13.0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test coverage check docs bench format clean
+.PHONY: demo test coverage check docs bench conformance format clean
 
 # A Python that has a recent torch lends it to the environment; on any other one the stated release is installed.
 $(VENV)/base:
@@ -51,6 +51,12 @@ bench: $(VENV)/dev
 	$(BIN)/python benchmarks/capture.py
 	$(BIN)/python benchmarks/graph_explain.py
 	$(BIN)/python benchmarks/graph_truth.py
+
+# The table of every method beside the peers: captum, torch-cam, pytorch-grad-cam, zennit (grad-cam without what it draws with).
+conformance: $(VENV)/dev
+	$(PIP) captum torchcam zennit
+	$(PIP) --no-deps grad-cam ttach opencv-python-headless scikit-learn threadpoolctl joblib tqdm cloudpickle narwhals
+	$(BIN)/python benchmarks/conformance.py --write docs/conformance.md
 
 format: $(VENV)/dev
 	$(BIN)/ruff check --fix .

@@ -46,7 +46,8 @@ class Reused(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # noqa: D102
         x = self.relu(self.one(x))
         x = self.relu(x + self.two(x))
-        return self.last(self.relu(x.mean((2, 3)) - 0.01))
+        made: Tensor = self.last(self.relu(x.mean((2, 3)) - 0.01))
+        return made
 
 
 class Functional(Reused):
@@ -55,7 +56,8 @@ class Functional(Reused):
     def forward(self, x: Tensor) -> Tensor:  # noqa: D102
         x = torch.relu(self.one(x))
         x = (x + self.two(x)).relu_()
-        return self.last(F.relu(x.mean((2, 3)) - 0.01))
+        made: Tensor = self.last(F.relu(x.mean((2, 3)) - 0.01))
+        return made
 
 
 class Unrolled(Reused):
@@ -68,7 +70,8 @@ class Unrolled(Reused):
     def forward(self, x: Tensor) -> Tensor:  # noqa: D102
         x = self.relu1(self.one(x))
         x = self.relu2(x + self.two(x))
-        return self.last(self.relu3(x.mean((2, 3)) - 0.01))
+        made: Tensor = self.last(self.relu3(x.mean((2, 3)) - 0.01))
+        return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +205,8 @@ def _grad_cam_package(name: str) -> Callable[[nn.Module, Tensor, int, str], np.n
             goals = [ClassifierOutputTarget(target)]
             made = cam.get_cam_image(x, there, goals, maps, slopes, False)
         module.zero_grad()
-        return np.asarray(made)[0].clip(min=0)
+        image: np.ndarray = np.asarray(made)[0]
+        return image
 
     return run
 
@@ -249,7 +253,8 @@ def _ablation_cam(module: nn.Module, x: Tensor, target: int, layer: str) -> Tens
     falls = _without_channels(module, x, target, layer)
     with torch.no_grad():
         score = module(x)[0, target]
-    return (falls / score)[:, None, None].mul(_maps(module, x, layer)).sum(0).clamp(min=0)
+    weighed: Tensor = (falls / score)[:, None, None] * _maps(module, x, layer)
+    return weighed.sum(0).clamp(min=0)
 
 
 def _slopes(module: nn.Module, x: Tensor, target: int, layer: str) -> tuple[Tensor, Tensor]:
@@ -425,11 +430,35 @@ def compared(method: str, name: str, subject: Subject) -> Row:
             except RuntimeError:
                 return row(peer, None, "the peer refuses networks that call a ReLU module twice")
             theirs = torch.as_tensor(found).detach().numpy()
+            if method == "cam":  # Grad-CAM's weights are means over positions, CAM's are the class layer's own
+                theirs = theirs * theirs.size
     except PellucidError as error:
         return row(AGAINST[method].peer if method in AGAINST else "", None, f"refused: {error}")
     if method.startswith("eigen"):
         theirs = theirs * np.sign(np.sum(ours * theirs))
-    return row(peer, _difference(ours, theirs))
+    return row(peer, _difference(ours, theirs), _deviation(method, subject, x, target, ours, theirs))
+
+
+def _deviation(method: str, subject: Subject, x: Tensor, target: int, ours: np.ndarray, theirs: np.ndarray) -> str:
+    """Why a peer is known to differ; where it promises a sum, how far both miss it."""
+    six = any(isinstance(part, nn.ReLU6) for part in subject.module.modules())
+    if method in ("deconvnet", "guided-backpropagation", "guided-grad-cam") and six:
+        return "the peer has another derivative for nn.ReLU alone, and this network has nn.ReLU6"
+    if method == "cam" and np.ptp(ours - theirs) <= LIMIT * np.abs(theirs).max():
+        return "the class layer is a convolution, and its bias, one value, is part of its map; a gradient has none"
+    if method == "lrp" and subject.canonizer:
+        return "after merging a batch norm the peer divides by √(1 + eps) once more"
+    if method == "deeplift":
+        with torch.no_grad():
+            change = float((subject.module(x) - subject.module(torch.zeros_like(x)))[0, target])
+        off = [abs(float(each.sum()) - change) / abs(change) for each in (ours, theirs)]
+        if off[1] > LIMIT:
+            return (
+                "DeepLIFT's values add up to the change of the score, and those of the peer do not where maxima or "
+                f"nn.ReLU6 come: on {type(subject.module).__name__} it misses the sum by {off[1]:.0%}, ours by "
+                f"{off[0]:.0e}"
+            )
+    return ""
 
 
 def _difference(ours: np.ndarray, theirs: np.ndarray) -> float:
