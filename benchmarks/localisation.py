@@ -20,7 +20,7 @@ import torch
 from located import NETWORKS, PHOTOGRAPHED, Trial, trial
 
 import pellucid
-from pellucid.errors import PellucidError, SettingError
+from pellucid.errors import MethodError, PellucidError, SettingError
 from pellucid.intervals import Estimate
 from pellucid.methods.catalogue import METHODS, method_from, name_of
 from pellucid.methods.explanation import Explanation
@@ -195,7 +195,7 @@ def write_between(page: Path, text: str) -> None:
 
 
 def gathered(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """All rows that were asked for; those of the file of rows are not measured again."""
+    """All rows of the file and those that were asked for; what is in the file is not measured again."""
     rows: list[dict[str, Any]] = []
     if options.rows is not None and options.rows.is_file():
         rows = json.loads(options.rows.read_text(encoding="utf-8"))
@@ -218,12 +218,11 @@ def gathered(options: argparse.Namespace) -> list[dict[str, Any]]:
                 if options.rows is not None:
                     options.rows.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     order = {name: number for number, name in enumerate(METHODS)}
-    wanted = [row for row in rows if row["row"] in options.model]
 
     def place(row: dict[str, Any]) -> tuple[int, int, bool]:
         return NETWORKS.index(row["row"]), order[name_of(method_from(row["method"]))], row["weights"] == "random"
 
-    return sorted(wanted, key=place)
+    return sorted(rows, key=place)
 
 
 def main() -> int:
@@ -232,12 +231,19 @@ def main() -> int:
     parser.add_argument("--model", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--methods", type=lambda text: text.split(","), default=list(METHODS), help="names: a,b")
     parser.add_argument("--pictures", type=int, default=40, help="most pictures of each network")
-    parser.add_argument("--rows", type=Path, help="also write the rows here after every method, and go on from there")
+    parser.add_argument(
+        "--rows", type=Path, help="add the rows to this file after every method; none of its rows is measured again"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON list of rows")
     parser.add_argument("--write", type=Path, help="write the tables into this page, between its two marks")
     options = parser.parse_args()
-    for name in options.methods:
-        METHODS[name]  # an unknown name is refused before the work
+    if options.pictures < 1:
+        parser.error(f"--pictures is {options.pictures}, expected 1 or more")
+    try:
+        for name in options.methods:
+            METHODS[name]
+    except MethodError as error:
+        parser.error(str(error))
     torch.set_num_threads(1)
     rows = gathered(options)
     if options.write is not None:

@@ -9,6 +9,7 @@ from torchcam.methods import ScoreCAM as Theirs
 
 import pellucid
 from pellucid.capture import passes
+from pellucid.methods import cam_trials
 from pellucid.methods.baselines import baseline_of
 from pellucid.methods.cam_trials import ScoreCAM, unit_range
 
@@ -65,3 +66,10 @@ def test_the_price_is_a_pass_per_channel() -> None:
     assert made.cost.backwards == 0
     assert ScoreCAM(site="pool").passes(passes.facts(module, x)).forwards == 6
     assert np.isfinite(made.values).all()
+
+
+def test_how_many_masks_are_made_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, x = seeded(Coarse).double(), pictures(2).double()
+    whole = ours(module, x, "score-cam(site=two, sign=both)", 1)
+    monkeypatch.setattr(cam_trials, "_MASKS", 1)
+    assert near(ours(module, x, "score-cam(site=two, sign=both)", 1), whole, 1e-12)

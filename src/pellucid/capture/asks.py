@@ -9,7 +9,7 @@ Three ways to ask, by protocol:
 
 import itertools
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
@@ -146,12 +146,38 @@ class Variants:
         boxes: int64 (count, 4): top, left, bottom, right of the window in which each variant of a picture differs from
             it; then only what the window can change is run. None where they differ everywhere.
         one: Makes variant i of item j alone, without the batch axis; for variants of a site, which run item by item.
+        channels: int64 (count,): the one channel in which each variant of a site differs, where that is so.
+        planes: What those channels show in an item: (count, positions …).
     """
 
     count: int
     make: Callable[[int], Tensor]
     boxes: Tensor | None = None
     one: Callable[[int, int], Tensor] | None = None
+    channels: Tensor | None = None
+    planes: Callable[[int], Tensor] | None = None
+
+    @classmethod
+    def of_channels(cls, values: Tensor, channels: Tensor, planes: Callable[[int], Tensor]) -> "Variants":
+        """Variants of a site's values in which one channel differs.
+
+        Args:
+            values: (batch, channels, positions …).
+            channels: int64 (count,): the channel of each variant.
+            planes: What it shows in an item, (count, positions …).
+        """
+        shown: dict[int, Tensor] = {}
+
+        def one(number: int, item: int) -> Tensor:
+            if item not in shown:
+                shown.clear()
+                shown[item] = planes(item)
+            changed = values[item].clone()
+            changed[int(channels[number])] = shown[item][number]
+            return changed
+
+        made = cls.of_items(len(channels), len(values), one)
+        return replace(made, channels=channels, planes=planes)
 
     @classmethod
     def of_items(cls, count: int, items: int, one: Callable[[int, int], Tensor]) -> "Variants":

@@ -227,5 +227,18 @@ def _compared(several: Sequence[Variants]) -> Variants:
             raise _DifferError
         return made[0]
 
+    def planes(item: int) -> Tensor:
+        made, *rest = [each.planes(item) for each in several if each.planes is not None]
+        if not all(torch.equal(made, other) for other in rest):
+            raise _DifferError
+        return made
+
+    same = all(_equal(first.channels, other.channels) for other in others)
     alone = first.one is not None and all(other.one is not None for other in others)
-    return replace(first, make=make, one=of_item if alone else None)
+    return replace(
+        first,
+        make=make,
+        one=of_item if alone else None,
+        channels=first.channels if same else None,
+        planes=planes if same and first.planes is not None else None,
+    )

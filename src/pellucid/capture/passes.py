@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pellucid.capture import knowledge
 from pellucid.capture.answers import Answer, read_answer
 from pellucid.capture.asks import Facts
+from pellucid.capture.channel_changes import ChannelRest
 from pellucid.capture.failures import DecidesTogetherError, explained, is_out_of_memory, too_large
 from pellucid.capture.fused import Fused, FusedRun, LeftFusedError
 from pellucid.capture.keeping import Wants
@@ -293,16 +294,40 @@ def incremental(
     Raises:
         CapacityError: The values of its sites do not fit into memory.
     """
+    stepped = _stepped(module, item)
+    if stepped is None:
+        return None
+    steps, _, output = stepped
+    found = Incremental(steps, steps.numbers_of(output), before=before, half=half)
+    return found if found.is_possible else None
+
+
+def channel_rest(module: nn.Module, item: Tensor) -> ChannelRest | None:
+    """One pass on one item, from whose sites on single channels can be changed; None where that is not possible.
+
+    Raises:
+        CapacityError: The values of its sites do not fit into memory.
+    """
+    stepped = _stepped(module, item)
+    if stepped is None:
+        return None
+    steps, recorder, output = stepped
+    before = recorder.before_softmax if read_answer(recorder, output, items=len(item)).looked_through else None
+    numbers = steps.numbers_of(output if before is None else before[1])
+    return ChannelRest(steps, {LOGITS: numbers[0]}) if len(numbers) == 1 else None
+
+
+def _stepped(module: nn.Module, item: Tensor) -> tuple[Program, Recorder, Any] | None:
+    """One pass on one item as steps; None where they depend on its values, or on chance."""
     with undisturbed(module) as weights, torch.no_grad(), in_memory(module, item):
-        program, given = Program(), item.clone()
-        program.begin(given)
-        recorder = Recorder(module, intercept=program, before_write=weights.before_write)
+        steps, given = Program(), item.clone()
+        steps.begin(given)
+        recorder = Recorder(module, intercept=steps, before_write=weights.before_write)
         random = _random_state(item)
         output = forward(module, given, recorder)
         if recorder.decides or not torch.equal(random, _random_state(item)):
             return None
-        found = Incremental(program, program.numbers_of(output), before=before, half=half)
-    return found if found.is_possible else None
+    return steps, recorder, output
 
 
 def _random_state(batch: Tensor) -> Tensor:

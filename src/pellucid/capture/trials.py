@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pellucid.capture import knowledge, passes
 from pellucid.capture.asks import Ask
+from pellucid.capture.channel_changes import ChannelRest, mixes_late
 from pellucid.capture.failures import is_out_of_memory, too_large
 from pellucid.capture.hastening import Precision, is_half
 from pellucid.capture.passes import Spent
@@ -51,6 +52,7 @@ class Trials:
     spent: Spent
     precision: Precision = "float32"
     _replays: dict[int, Replay] = field(default_factory=dict)
+    _rests: dict[int, ChannelRest | None] = field(default_factory=dict)
     _fitted: dict[str, int] = field(default_factory=dict)
     _tiled: dict[int, Incremental | None] = field(default_factory=dict)
     _exact: set[int] = field(default_factory=set)
@@ -172,7 +174,35 @@ class Trials:
         )
         return moved
 
+    def _one_channel_each(self, ask: Ask, item: int) -> Tensor | None:
+        """Variants in which one channel differs, by what that channel alone changes; None where more is run."""
+        channels, planes, score = ask.variants.channels, ask.variants.planes, self.scores[item]
+        known = knowledge.recall(self.module, self.batch)
+        if channels is None or planes is None or known is None or score.place != LOGITS:
+            return None
+        if not mixes_late(known.site(ask.site), known.sites):
+            return None
+        if item not in self._rests:
+            self._rests = {item: passes.channel_rest(self.module, self.batch[item : item + 1])}
+            self.spent.calls += 1
+            self.spent.forwards += 1
+        rest = self._rests[item]
+        try:
+            seen = None if rest is None else rest.run(ask.site, planes(item), channels)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return None
+        if seen is None:
+            return None
+        self.spent.calls += 1
+        self.spent.forwards += len(channels)
+        return seen[LOGITS] if ask.want == "logits" else evaluate([score] * len(channels), seen)
+
     def _of_item(self, ask: Ask, item: int, count: int) -> Tensor:
+        by_channel = self._one_channel_each(ask, item)
+        if by_channel is not None:
+            return by_channel
         replay, score = self._replay(item), self.scores[item]
         places = self._places(item)
         found: list[Tensor] = []

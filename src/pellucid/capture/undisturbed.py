@@ -10,6 +10,13 @@ from torch import Tensor, nn
 
 from pellucid.capture.provenance import storage_of
 
+_WRITES = [0]  # how often passes have written to weights
+
+
+def writes_seen() -> int:
+    """How often a pass of pellucid's own has written to weights so far; they are put back after it."""
+    return _WRITES[0]
+
 
 class Weights:
     """The parameters of a model as they were, in case it writes to them: max-norm layers do, and hand-written ones.
@@ -28,6 +35,7 @@ class Weights:
     def before_write(self, tensor: Tensor) -> None:
         """Copy the parameters that share memory with a tensor which is about to be overwritten."""
         for alias in self._places.pop(storage_of(tensor), ()):
+            _WRITES[0] += 1
             with torch._C.DisableTorchFunction():
                 self._copies.append((alias, alias.clone()))
 

@@ -14,6 +14,7 @@ from pellucid.errors import MethodError, NotFiniteError, PellucidError, SettingE
 from pellucid.inputs.image import Image
 from pellucid.methods.catalogue import METHODS, build, method_from, name_of, text_of
 from pellucid.methods.channel_sites import OfChannels
+from pellucid.methods.digesting import WeightsDigest
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.finishing import Batch
 from pellucid.methods.sharing import ITEMS, Room, explained
@@ -105,7 +106,7 @@ def explain_by_each(
     check(target)
     chosen = chosen_methods(methods)
     known, tensor, images = as_batch(model, image)
-    batch = Batch(model=known, weights_digest=known.weights_digest, tensor=tensor, images=images, seed=seed)
+    batch = Batch(model=known, weights_digest=WeightsDigest(known), tensor=tensor, images=images, seed=seed)
     room = Room(size=ITEMS)
     made: dict[int, Explanation] = {}
     refused: dict[int, PellucidError] = {}

@@ -1,5 +1,6 @@
 """Class activation maps by trial: the weight of a feature map is what a changed pass says about it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,8 @@ from pellucid.methods.cam_sites import AtSites, Fusion, Notes, Sign, check_word,
 from pellucid.methods.catalogue import register
 from pellucid.methods.channel_ablation import falls_without, price_without, reads_without
 
+_MASKS = 4
+"""How many masks are made at once; more of them do not stay in the cache of a processor."""
 Divisor = Literal["score", "none"]
 
 
@@ -62,11 +65,8 @@ class ScoreCAM(AtSites):
         for site in sites:
             maps = given.seen.values[site.name]
 
-            def through(channel: int, maps: Tensor = maps) -> Tensor:
-                mask = enlarged(maps[:, channel], given.x.shape[2:])
-                return nothing + unit_range(mask)[:, None] * (given.x - nothing)
-
-            scores = yield Ask(variants=Variants(count=maps.shape[1], make=through), want="score")
+            through = _seen_through(maps, given.x, nothing)
+            scores = yield Ask(variants=Variants.of_items(maps.shape[1], len(maps), through), want="score")
             # The score of the baseline is the same for all channels, and a softmax does not see it.
             weights = scores.T.softmax(dim=1)
             raw.append((weights[:, :, None, None] * maps).sum(dim=1))
@@ -123,10 +123,26 @@ class AblationCAM(AtSites):
         return signed_parts(sites, raw, given.facts, sign=self.sign, fusion=self.fusion, remarks=remarks)
 
 
+def _seen_through(maps: Tensor, x: Tensor, nothing: Tensor) -> Callable[[int, int], Tensor]:
+    """The picture of an item seen through a channel; masks are made some at a time, as many small steps are slow."""
+    shown = x - nothing
+    made: dict[tuple[int, int], Tensor] = {}
+
+    def through(channel: int, item: int) -> Tensor:
+        block, place = divmod(channel, _MASKS)
+        if (block, item) not in made:
+            made.clear()
+            some = maps[item, block * _MASKS : (block + 1) * _MASKS]
+            made[block, item] = unit_range(enlarged(some, x.shape[2:]))
+        return torch.addcmul(nothing[item], made[block, item][place], shown[item])
+
+    return through
+
+
 def unit_range(planes: Float[Tensor, "batch height width"]) -> Float[Tensor, "batch height width"]:
     """Each plane from 0, its least value, to 1, its largest; 0 where it has only one."""
     low, high = planes.amin(dim=(-2, -1), keepdim=True), planes.amax(dim=(-2, -1), keepdim=True)
-    return (planes - low) / torch.where(high == low, 1.0, high - low)
+    return (planes - low).div_(torch.where(high == low, 1.0, high - low))
 
 
 def _divided(scores: Tensor) -> Notes:

@@ -103,13 +103,14 @@ def falls_without(
         means = values.flatten(2).mean(2) if replacement == "mean" else values.new_zeros(values.shape[:2])
         return given.scores, over_positions(slopes * (values - means.reshape(*means.shape, *[1] * (values.dim() - 2))))
 
-    def without(variant: int, item: int) -> Tensor:
-        changed = values[item].clone()
-        if variant:
-            changed[variant - 1] = changed[variant - 1].mean() if replacement == "mean" else 0
-        return changed
+    def planes(item: int) -> Tensor:
+        shown = torch.zeros_like(values[item])
+        if replacement == "mean":
+            shown += values[item].flatten(1).mean(1).reshape(-1, *[1] * (shown.dim() - 1))
+        return torch.cat([values[item][:1], shown])
 
     # The first variant is the site as it is: what a channel does not change is then exactly 0.
-    variants = Variants.of_items(values.shape[1] + 1, len(values), without)
+    channels = torch.arange(-1, values.shape[1]).clamp(min=0).to(values.device)
+    variants = Variants.of_channels(values, channels, planes)
     whole, *rest = yield Ask(variants=variants, want="score", site=site.name)
     return whole, whole[:, None] - torch.stack(tuple(rest), dim=1)

@@ -19,6 +19,7 @@ from pellucid.inputs.graph_set import GraphSet
 from pellucid.inputs.image import Image
 from pellucid.inputs.reading import read
 from pellucid.methods.catalogue import GRAPH_METHODS, method_from
+from pellucid.methods.digesting import WeightsDigest
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.finishing import Batch, versions
 from pellucid.methods.graph_explaining import explain_graphs
@@ -173,7 +174,7 @@ def _stream(
 ) -> Iterator[Explanation]:
     begun, told = 0, 0.0
     total = _items(inputs) * len(methods) * len(targets)
-    digest = model.weights_digest
+    digest = WeightsDigest(model)
     room = Room(size=batch_size)
     for window in _windows(model, inputs, batch_size):
         results: dict[int, list[list[Explanation]]] = {}

@@ -15,6 +15,7 @@ from pellucid.capture.hastening import Precision
 from pellucid.capture.sites import INPUT, Site
 from pellucid.inputs.image import Image
 from pellucid.methods.catalogue import name_of, settings_of
+from pellucid.methods.digesting import WeightsDigest
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.parts import Cost, Part, Subject
 from pellucid.methods.targets import Resolved
@@ -28,7 +29,7 @@ class Batch:
 
     Attributes:
         model: The model.
-        weights_digest: SHA-256 over its weights.
+        weights_digest: That of its weights, under way.
         tensor: The prepared items.
         images: The pictures that they were made of; None for those that were given as tensors.
         seed: For every random draw.
@@ -37,7 +38,7 @@ class Batch:
     """
 
     model: Model
-    weights_digest: str
+    weights_digest: WeightsDigest
     tensor: Tensor
     images: tuple[Image | None, ...]
     seed: int
@@ -143,7 +144,7 @@ def _one(
         notes=tuple(notes),
         subject=subject,
         model=batch.model.name,
-        weights_digest=batch.weights_digest,
+        weights_digest=batch.weights_digest.value(),
         input_digest=digest,
         seed=batch.seed,
         precision=precision or str(batch.tensor.dtype).removeprefix("torch."),

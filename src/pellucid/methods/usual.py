@@ -14,6 +14,7 @@ from pellucid.errors import MethodError
 from pellucid.inputs.image import Image
 from pellucid.methods.applying import reason_of
 from pellucid.methods.catalogue import method_from
+from pellucid.methods.digesting import WeightsDigest
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.finishing import Batch
 from pellucid.methods.sharing import ITEMS, Room, explained
@@ -66,7 +67,7 @@ def explain_usual(
     known, tensor, images = as_batch(model, image)
     batch = Batch(
         model=known,
-        weights_digest=known.weights_digest,
+        weights_digest=WeightsDigest(known),
         tensor=tensor,
         images=images,
         seed=seed,

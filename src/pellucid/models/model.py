@@ -50,13 +50,11 @@ class Model:
         Computed anew each time it is asked for: weights may change under a wrapper that never copies them, and a digest
         that is out of date would be worse than a slow one.
         """
-        total = hashlib.sha256()
-        for name, tensor in sorted(_tensors(self.module), key=lambda pair: pair[0]):
-            total.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
-            plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
-            # bfloat16 has no numpy type, so the bytes are read as such.
-            total.update(plain.reshape(-1).view(torch.uint8).numpy().data)
-        return total.hexdigest()
+        return digest_of(self.weights())
+
+    def weights(self) -> list[tuple[str, Tensor]]:
+        """Every parameter and buffer by name, without derivatives; not copies."""
+        return [(name, tensor.detach()) for name, tensor in _tensors(self.module)]
 
     def tensor(self, images: Sequence[Image]) -> Tensor:
         """Prepare pictures and stack them.
@@ -96,6 +94,17 @@ class Model:
         remarks = f", {len(self.notes)} notes" if self.notes else ""
         kind = type(self.module).__name__
         return f"Model({self.name!r}, {kind}, {count:,} parameters, {classes}, {self.device}{remarks})"
+
+
+def digest_of(weights: Sequence[tuple[str, Tensor]]) -> str:
+    """SHA-256 over the names, types, shapes and bytes of tensors, in the order of their names."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(weights, key=lambda pair: pair[0]):
+        total.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        plain = tensor.cpu().resolve_conj().resolve_neg().contiguous()
+        # bfloat16 has no numpy type, so the bytes are read as such.
+        total.update(plain.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
 
 
 def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
