@@ -103,6 +103,13 @@ def test_a_refusal_that_shows_before_is_told() -> None:
     assert saliency.refused == ""
 
 
+def test_a_method_of_rules_names_the_operation_that_it_has_no_rule_for() -> None:
+    smooth = nn.Sequential(nn.Conv2d(3, 4, 3), nn.SiLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)).eval()
+    guided, saliency = plan(smooth, pictures(), methods=["guided-backpropagation", "saliency"])
+    assert "silu" in guided.refused
+    assert saliency.refused == ""
+
+
 def test_the_model_and_the_random_state_stay_as_they_are() -> None:
     module, x = net("dropout in train mode"), pictures()
     before, state = {k: v.clone() for k, v in module.state_dict().items()}, torch.get_rng_state()

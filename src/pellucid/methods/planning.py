@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from pellucid.capture import passes, reading
-from pellucid.capture.asks import INPUT, Facts, Method, Probe, Reads, Rules
+from pellucid.capture.asks import INPUT, Facts, Method, Op, Probe, Reads, Rules
 from pellucid.capture.batches import as_batch
 from pellucid.capture.passes import Spent
 from pellucid.capture.scores import Score
@@ -189,6 +189,8 @@ def _planned(method: Method, measured: _Measured, targets: int, batch_size: int)
         wants_slopes = slopes or (asked is not None and asked.backwards > 0)
         if wants_slopes and measured.no_slopes:
             raise MethodError(measured.no_slopes)
+        for site in measured.facts.sites if isinstance(method, Rules) else ():
+            method.rule(Op(name=site.op, kind=site.kind, site=site.name))
     except PellucidError as error:
         return Plan(method=name, settings=settings, forwards=0, backwards=0, seconds=0, bytes=0, refused=str(error))
     read = measured.price(1, targets * int(slopes))
