@@ -43,3 +43,4 @@ def test_a_model_of_graphs_has_no_price(cli: Cli) -> None:
     ended = cli("explain", "karate", "karate", "--dry-run")
     assert ended.code == 2
     assert "--dry-run" in ended.err
+    assert "methods for graphs have no plan" in ended.err
