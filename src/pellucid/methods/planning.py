@@ -48,7 +48,8 @@ class Plan:
         backwards: Items that go backward.
         seconds: An estimate from one pass that was timed on this device; less where only a part of the model is run
             again, or many items at once are faster than one by one.
-        bytes: Memory of the values on the way, for as many items at once as a pass takes, and of the weights.
+        bytes: Memory of the values on the way, for as many items at once as a pass takes, and of the weights; what the
+            operations need for their own work comes on top.
         shared: Of these, what is taken by the pass that methods share if they are asked for together; none for a method
             with backward rules of its own.
         refused: Why the method will refuse, as far as that shows without running it; then all numbers are 0.
@@ -208,9 +209,12 @@ def _planned(method: Method, measured: _Measured, targets: int, batch_size: int)
 
 
 def _bytes(facts: Facts, items: int, *, slopes: bool) -> int:
-    """Memory of the values of some items; without slopes, of one recorded pass and of the two largest sites."""
+    """Memory of the values of some items; without slopes, of two recorded passes of one and of the two largest sites.
+
+    Where windows are run, one pass is recorded for what they change and one for what comes after.
+    """
     sizes = sorted(site.nbytes for site in facts.sites)
-    return sum(sizes) * items if slopes else sum(sizes) + sum(sizes[-2:]) * items
+    return sum(sizes) * items if slopes else 2 * sum(sizes) + sum(sizes[-2:]) * items
 
 
 def _seconds(work: Callable[[], object]) -> float:
