@@ -15,9 +15,9 @@ def test_the_price_of_each_method_and_of_all_is_told_and_nothing_is_written(cli:
     assert [line.split()[:3] for line in lines if line.startswith(("saliency", "rise", "together"))] == [
         ["saliency", "1", "1"],
         ["rise", "101", "0"],
-        ["together", "102", "1"],
+        ["together", "101", "1"],
     ]
-    assert lines[-1].startswith("Estimated from one pass on cpu")
+    assert lines[-1].startswith("Seconds are estimated from one pass on cpu")
     assert {path.name for path in place.iterdir()} - before <= {"__pycache__"}
 
 
@@ -27,6 +27,7 @@ def test_json_has_the_same_numbers_for_all_pictures_together(cli: Cli) -> None:
     assert document["pellucid"] == "plan"
     assert document["methods"][0]["forwards"] == 101
     assert document["total"]["forwards"] == 202
+    assert document["methods"][0]["shared"]["forwards"] == 1
     assert document["total"]["seconds"] > 0
 
 
@@ -34,9 +35,12 @@ def test_a_method_that_will_refuse_is_named_with_its_reason(cli: Cli) -> None:
     ended = cli("explain", *of_net("dense"), "cat.png", "--method", "grad-cam", "--method", "saliency", "--dry-run")
     assert ended.code == 0
     assert "grad-cam will refuse: grad-cam " in ended.out
+    [row] = [line.split() for line in ended.out.splitlines() if line.startswith("grad-cam  ")]
+    assert row == ["grad-cam", "–", "–", "–", "–"]
 
 
 def test_a_model_of_graphs_has_no_price(cli: Cli) -> None:
     ended = cli("explain", "karate", "karate", "--dry-run")
     assert ended.code == 2
     assert "--dry-run" in ended.err
+    assert "methods for graphs have no plan" in ended.err

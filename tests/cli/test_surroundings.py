@@ -173,6 +173,21 @@ def test_without_a_terminal_progress_is_a_plain_line_every_few_seconds(
     ]
 
 
+def test_what_is_left_counts_the_time_before_the_first_report(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(talking.time, "monotonic", lambda: now[0])
+    with Talk().progress("explaining, percent") as report:
+        for seconds, share in ((20.0, 10.5), (40.0, 20.5)):
+            now[0] = seconds
+            report(share, 100)
+    assert capsys.readouterr().err.splitlines() == [
+        "explaining, percent: 10 of 100, about 2 min 50 s left",
+        "explaining, percent: 20 of 100, about 2 min 35 s left",
+    ]
+
+
 def test_another_stretch_of_work_is_timed_anew(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -36,12 +36,27 @@ def test_no_method_or_one_twice_is_refused(methods: list[str], message: str) -> 
 def test_each_explanation_is_the_one_that_explain_makes(image: Image) -> None:
     ours = model(activated(nn.ReLU()))
     methods = ["occlusion(window=4, stride=4)", "grad-cam", "guided-backpropagation", "smooth-grad(samples=3)"]
-    steps: list[tuple[int, int]] = []
+    steps: list[tuple[float, int]] = []
     applied = explain_by_each(ours, image, methods=methods, seed=5, progress=lambda *step: steps.append(step))
     for method, found in zip(methods, applied.explanations, strict=True):
         assert found.same_as(pellucid.explain(ours, image, method=method, seed=5))
     assert not applied.left_out
+    assert steps == sorted(steps)
     assert steps[-1] == (4, 4)
+    assert len(steps) > 8  # within occlusion, which is most of the work, too
+
+
+def test_what_progress_raises_ends_a_comparison_within_a_method(image: Image) -> None:
+    class CancelledError(Exception):
+        pass
+
+    def stop(done: float, total: int) -> None:
+        if done > 0.3 * total:
+            raise CancelledError(done / total)
+
+    with pytest.raises(CancelledError) as ended:
+        explain_by_each(model(activated(nn.ReLU())), image, methods=["saliency", "rise(masks=200)"], progress=stop)
+    assert ended.value.args[0] < 0.9
 
 
 def test_a_named_method_that_does_not_apply_is_an_error_also_beside_others(image: Image) -> None:

@@ -152,6 +152,22 @@ def test_progress_goes_on_within_a_method_of_many_passes() -> None:
     assert shares[-1] == 1
 
 
+@pytest.mark.parametrize("targets", [["top:1", "top:2"], ["unit:'one'/0", "unit:'one'/1"]])
+def test_progress_of_several_targets_goes_on_to_the_end_whether_they_share_passes_or_not(targets: list[str]) -> None:
+    shares: list[float] = []
+    many = pellucid.explain_many(
+        net("shared"),
+        pictures(),
+        methods=["occlusion(window=2, stride=1)"],
+        targets=targets,
+        progress=lambda done, total: shares.append(done / total),
+    )
+    assert len(list(many)) == 2
+    assert shares == sorted(shares)
+    assert max(later - earlier for earlier, later in itertools.pairwise(shares)) < 0.4
+    assert shares[-1] == 1
+
+
 @pytest.mark.parametrize("method", ["smooth-grad(samples=100)", "occlusion(window=2, stride=1)", "rise(masks=100)"])
 def test_what_progress_raises_ends_the_work_and_leaves_the_model_alone(method: str) -> None:
     class CancelledError(Exception):

@@ -184,8 +184,7 @@ class Trials:
             return None
         if item not in self._rests:
             self._rests = {item: passes.channel_rest(self.module, self.batch[item : item + 1])}
-            self.spent.calls += 1
-            self.spent.forwards += 1
+            self.spent.ran(1)
         rest = self._rests[item]
         try:
             seen = None if rest is None else rest.run(ask.site, planes(item), channels)
@@ -195,8 +194,7 @@ class Trials:
             return None
         if seen is None:
             return None
-        self.spent.calls += 1
-        self.spent.forwards += len(channels)
+        self.spent.ran(len(channels))
         return seen[LOGITS] if ask.want == "logits" else evaluate([score] * len(channels), seen)
 
     def _of_item(self, ask: Ask, item: int, count: int) -> Tensor:

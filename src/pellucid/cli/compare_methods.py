@@ -67,7 +67,7 @@ def compare_methods(
     known = loaded(model, using=using, preparation=preparation, talk=talk)
     image, remark = pictured(picture, known, talk=talk)
     words = ["pellucid", "compare", known.source, image.name, *(f"--methods={text}" for text in wanted.methods)]
-    with talk.progress("explaining") as report:
+    with talk.progress("explaining, percent") as report:
         found = make_gallery(
             known,
             image,
@@ -76,7 +76,7 @@ def compare_methods(
             seed=wanted.seed,
             remark=remark,
             command=shlex.join([*words, f"--target={wanted.target}", f"--seed={wanted.seed}"]),
-            progress=report,
+            progress=lambda done, total: report(100 * done / total, 100),
         )
     files = []
     if pages is not None:

@@ -26,24 +26,24 @@ def dry_run(
         pictures: How many there are, for the sum.
         talk: How to speak.
     """
-    from pellucid.methods.planning import plan
+    from pellucid.methods.planning import plan, together
 
     plans = plan(model, image, methods=methods, targets=[target])
     rows = [{**asdict(each), "refused": each.refused or None} for each in plans]
     fine = [row for row in rows if not row["refused"]]
-    total = {name: pictures * sum(row[name] for row in fine) for name in ("forwards", "backwards", "seconds")}
+    total = {name: pictures * number for name, number in asdict(together(plans)).items()}
     total["bytes"] = max((row["bytes"] for row in fine), default=0)
     if not talk.as_json:
         whole = "together" if pictures == 1 else f"together, {pictures} pictures"
         numbers = (Column(header=name, right=True) for name in ("forwards", "backwards", "seconds", "MB"))
-        cells = [[row["method"], *_cells(row)] for row in fine] + [[whole, *_cells(total)]]
-        put_table([Column(header="method"), *numbers], cells)
+        cells = [[row["method"], *(_cells(row) if row in fine else ["–"] * 4)] for row in rows]
+        put_table([Column(header="method"), *numbers], [*cells, [whole, *_cells(total)]])
         for each in plans:
             if each.refused:
                 streams.put(f"{each.method} will refuse: {each.refused}")
         streams.put(
-            f"Estimated from one pass on {model.device}; running parts of passes again, or many items at once, takes "
-            "less. Nothing was explained."
+            f"Seconds are estimated from one pass on {model.device}; running parts of passes again, or many items at "
+            "once, takes less. Together, methods share a pass. Nothing was explained."
         )
     return {"methods": rows, "pictures": pictures, "total": total, "device": str(model.device)}
 

@@ -195,7 +195,7 @@ def explain(
         for number, (picture, place) in enumerate(zip(pictures, places, strict=True)):
 
             def step(done: float, total: int, before: int = number) -> None:
-                report(round(100 * (before + done / max(total, 1)) / len(pictures)), 100)
+                report(100 * (before + done / max(total, 1)) / len(pictures), 100)
 
             try:
                 image, remark = pictured(picture, known, talk=talk)
@@ -335,8 +335,9 @@ def _explanations(
     if not place.wants_bundle:
         from pellucid.methods.usual import explain_usual
 
-        usual = explain_usual(model, image, methods=_USUAL, target=target, seed=seed, precision=precision.value)
-        report(1, 1)
+        usual = explain_usual(
+            model, image, methods=_USUAL, target=target, seed=seed, precision=precision.value, progress=report
+        )
         return list(usual.explanations), dict(usual.left_out)
     from pellucid.pages.bundle import make_bundle
     from pellucid.pages.page import write_page

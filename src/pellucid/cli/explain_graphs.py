@@ -61,9 +61,13 @@ def refuse_for_graphs(given: dict[str, object]) -> None:
     Raises:
         SettingError: One of them was given.
     """
+    hints = {
+        "--png": "pellucid graph explain -o FILE.svg draws on the graph",
+        "--dry-run": "methods for graphs have no plan, and what is saved says what it cost",
+    }
     for option, value in given.items():
         if value:
-            hint = "pellucid graph explain -o FILE.svg draws on the graph" if option == "--png" else "leave it out"
+            hint = hints.get(option, "leave it out")
             raise SettingError(
                 option, given=streams.plain(str(value)), expected="nothing, since this model takes graphs", hint=hint
             )

@@ -13,6 +13,7 @@ from pellucid.cli import streams
 
 _PANEL = "Output"
 _SECONDS_BETWEEN_LINES = 3.0
+_SECONDS_OF_SPEED = 300.0
 
 
 class Report(Protocol):
@@ -68,13 +69,13 @@ class _Lines:
     def __init__(self, what: str) -> None:
         self._what = what
         self._start = self._last = time.monotonic()
-        self._seen: tuple[float, int] = (0, 0)
+        self._begun, self._seen = 0.0, (0.0, 0)
 
     def __call__(self, done: float, total: int, what: str = "", /) -> None:
         now = time.monotonic()
-        if done < self._seen[0] or total != self._seen[1]:
+        if done < self._seen[0] or (self._seen[1] and total != self._seen[1]):
             # Another stretch of work: how long the one before took says nothing about it.
-            self._start = now
+            self._start, self._begun = now, done
         self._seen = (done, total)
         if now - self._last < _SECONDS_BETWEEN_LINES:
             return
@@ -82,7 +83,8 @@ class _Lines:
         elapsed = now - self._start
         doing = f"{self._what}, {what}" if what else self._what
         if total > 0:
-            left = f", about {_duration(elapsed / done * (total - done))} left" if 0 < done < total and elapsed else ""
+            new = done - self._begun
+            left = f", about {_duration(elapsed / new * (total - done))} left" if new > 0 and done < total else ""
             streams.say(f"{doing}: {int(done)} of {total}{left}")
         else:
             streams.say(f"{doing}: {int(done)}")
@@ -95,7 +97,10 @@ def _bar(title: str) -> Iterator[Report]:
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True, highlight=False, emoji=False)
-    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as shown:
+    # As long as a pass may take: with fewer than two reports in this time there is no time left to show.
+    with Progress(
+        *columns, console=console, transient=True, redirect_stdout=False, speed_estimate_period=_SECONDS_OF_SPEED
+    ) as shown:
         task = shown.add_task(title, total=None)
         seen: list[float] = [0, 0]
 

@@ -5,11 +5,13 @@ reason is kept.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pellucid.capture.asks import Combine, Method, Rules
+from pellucid.capture import reading
+from pellucid.capture.asks import Combine, Facts, Method, Probe, Reads, Rules
 from pellucid.capture.batches import as_batch
+from pellucid.capture.passes import Spent
 from pellucid.errors import MethodError, NotFiniteError, PellucidError, SettingError
 from pellucid.inputs.image import Image
 from pellucid.methods.catalogue import METHODS, build, method_from, name_of, text_of
@@ -17,14 +19,13 @@ from pellucid.methods.channel_sites import OfChannels
 from pellucid.methods.digesting import WeightsDigest
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.finishing import Batch
+from pellucid.methods.progressing import Progress, Told
 from pellucid.methods.sharing import ITEMS, Room, explained
 from pellucid.methods.targets import check
 from pellucid.models.model import Model
 
 ALL = "all"
 """Stands for every registered method with its usual settings."""
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -97,7 +98,7 @@ def explain_by_each(
         methods: As for `chosen_methods`.
         target: What to explain, the same for all.
         seed: For every random draw.
-        progress: Called with the methods done, and the methods in all.
+        progress: Called with the share of the work that is done, times the methods in all, and the methods in all.
 
     Raises:
         MethodError: A named method does not apply, or none of all does.
@@ -119,9 +120,19 @@ def explain_by_each(
                 raise error
             elsewhere[i] = error
 
+    told = Told(progress=progress, total=len(chosen))
+    # Finds out, besides sites, what depends on what; the pass that methods share is then run once.
+    _, facts, _ = reading.read(known.module, tensor, reads=lambda _: Reads(), resolve=[], spent=Spent())
+    prices = [0 if i in elsewhere else _price(each.method, facts) for i, each in enumerate(chosen)]
+
     def attempt(places: list[int]) -> None:
+        mine = sum(prices[i] for i in places)
+
+        def under_way(share: float, before: int = sum(prices[i] for i in {*made, *refused})) -> None:
+            told.at(len(chosen) * (before + share * mine) / sum(prices))
+
         try:
-            [by_method] = explained(batch, [chosen[i].method for i in places], [target], room)
+            [by_method] = explained(batch, [chosen[i].method for i in places], [target], room, under_way)
         except NotFiniteError:
             raise  # the model's own, so it is that of every method
         except PellucidError as error:
@@ -139,11 +150,10 @@ def explain_by_each(
     for group in _groups([each.method for each in chosen]):
         if left := [i for i in group if i not in elsewhere]:
             attempt(left)
-        if progress is not None:
-            progress(len(made) + len(refused) + len(elsewhere.keys() & set(group)), len(chosen))
     refused |= elsewhere  # last: where none applies, what the others say is what is wrong
     if not made:
         raise next(iter(refused.values()))
+    told.at(len(chosen))
     return Applied(
         explanations=tuple(made[i] for i in sorted(made)),
         left_out={name_of(chosen[i].method): reason_of(refused[i]) for i in sorted(refused)},
@@ -166,6 +176,15 @@ def settings_that_differ(explanation: Explanation) -> dict[str, object]:
 def reason_of(error: PellucidError) -> str:
     """Why a method was left out: the error without what to do next, since that has been done already."""
     return str(error).split("; ")[0].removesuffix(".")
+
+
+def _price(method: Method, facts: Facts) -> int:
+    """How many items go forward or backward for a method, at least one; also for one that will refuse."""
+    try:
+        passes = method.passes(facts) if isinstance(method, Probe) else None
+    except PellucidError:
+        return 1
+    return 1 if passes is None else max(1, passes.forwards + passes.backwards)
 
 
 def _groups(methods: Sequence[Method]) -> Iterator[list[int]]:

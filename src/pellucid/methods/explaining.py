@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,13 +24,12 @@ from pellucid.methods.explanation import Explanation
 from pellucid.methods.finishing import Batch, versions
 from pellucid.methods.graph_explaining import explain_graphs
 from pellucid.methods.graph_targets import check_graph_target
+from pellucid.methods.progressing import Progress, Told
 from pellucid.methods.sharing import ITEMS, Room, explained
 from pellucid.methods.targets import check, expanded
 from pellucid.models.graph_arguments import takes_graphs
 from pellucid.models.loading import load
 from pellucid.models.model import Model
-
-Progress = Callable[[float, int], None]
 
 
 def explain(
@@ -172,8 +171,8 @@ def _stream(
     precision: Precision,
     progress: Progress | None,
 ) -> Iterator[Explanation]:
-    begun, told = 0, 0.0
-    total = _items(inputs) * len(methods) * len(targets)
+    begun = 0
+    told = Told(progress=progress, total=_items(inputs) * len(methods) * len(targets))
     digest = WeightsDigest(model)
     room = Room(size=batch_size)
     for window in _windows(model, inputs, batch_size):
@@ -190,10 +189,7 @@ def _stream(
             ours = len(places) * len(methods) * len(targets)
 
             def under_way(share: float, before: int = begun, ours: int = ours) -> None:
-                nonlocal told
-                if progress is not None and before + share * ours > told:
-                    told = before + share * ours
-                    progress(told, total)
+                told.at(before + share * ours)
 
             results |= zip(places, explained(batch, methods, targets, room, under_way), strict=True)
             begun += ours

@@ -13,7 +13,7 @@ from pellucid.capture.asks import Facts, Method, Parts, Probe, Reads, Rules, See
 from pellucid.capture.failures import DecidesTogetherError
 from pellucid.capture.lockstep import Aim, run_probe
 from pellucid.capture.passes import Spent
-from pellucid.capture.scores import Score
+from pellucid.capture.scores import LOGITS, Score
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.finishing import Batch, finished
 from pellucid.methods.parts import Cost
@@ -109,17 +109,21 @@ def _group(
     share, items = read.seconds / len(methods) / len(targets), len(batch.tensor)
     results: list[list[list[Explanation]]] = [[] for _ in range(items)]
     prices = [_price(method, read.facts) for method in methods]
+    # Then the first target's variants are mostly run for all of them; else each target has passes of its own.
+    together = all(score.place == LOGITS for scores, _, _ in read.found for score in scores)
     for place, (method, price) in enumerate(zip(methods, prices, strict=True)):
         for by_target in results:
             by_target.append([])
         started = time.perf_counter()
         costs = [Spent() for _ in targets]
-        before, whole = sum(prices[:place]), sum(prices)
+        before = sum(prices[:place])
 
-        def within(forwards: int, before: int = before, price: int = price, whole: int = whole) -> None:
-            report((before + min(forwards, price)) / whole)
+        def within(_: int, before: int = before, price: int = price, costs: list[Spent] = costs) -> None:
+            counted = [min(spent.forwards, price) for spent in costs]
+            report((before + (counted[0] if together else sum(counted) / len(counted))) / sum(prices))
 
-        costs[0].report = within
+        for spent in costs:
+            spent.report = within
         made = _parts(batch, method, read, costs, room)
         taken = (time.perf_counter() - started) / len(targets)
         for resolved, (_, values, _), parts, spent in zip(read.targets, read.found, made, costs, strict=True):
@@ -143,7 +147,7 @@ def _group(
             )
             for by_target, explanation in zip(results, explanations, strict=True):
                 by_target[-1].append(explanation)
-        report((before + price) / whole)
+        report((before + price) / sum(prices))
     return results
 
 

@@ -17,6 +17,7 @@ from pellucid.methods.catalogue import method_from
 from pellucid.methods.digesting import WeightsDigest
 from pellucid.methods.explanation import Explanation
 from pellucid.methods.finishing import Batch
+from pellucid.methods.progressing import Progress, Told
 from pellucid.methods.sharing import ITEMS, Room, explained
 from pellucid.methods.targets import check
 from pellucid.models.model import Model
@@ -47,6 +48,7 @@ def explain_usual(
     target: str = "top:1",
     seed: int = 0,
     precision: Precision = "float32",
+    progress: Progress | None = None,
 ) -> Usual:
     """Explain a picture by those of some methods that apply to the model.
 
@@ -58,6 +60,7 @@ def explain_usual(
         target: What to explain.
         seed: For every random draw.
         precision: As for `explain`.
+        progress: Called with the methods done, with the share that is done of those under way, and the methods in all.
 
     Raises:
         MethodError: None applies, not even `saliency`.
@@ -76,10 +79,14 @@ def explain_usual(
     room = Room(size=ITEMS)
     made: dict[str, Explanation] = {}
     refused: dict[str, MethodError] = {}
+    told = Told(progress=progress, total=len(methods))
 
     def attempt(names: list[str]) -> None:
+        def under_way(share: float, before: int = len(made) + len(refused)) -> None:
+            told.at(before + share * len(names))
+
         try:
-            [by_method] = explained(batch, [method_from(name) for name in names], [target], room)
+            [by_method] = explained(batch, [method_from(name) for name in names], [target], room, under_way)
             made.update((name, found) for name, [found] in zip(names, by_method, strict=True))
         except MethodError as error:
             if len(names) == 1:
@@ -95,6 +102,7 @@ def explain_usual(
         attempt([FALLBACK])
     if not made:
         raise refused[FALLBACK]
+    told.at(len(methods))
     return Usual(
         explanations=tuple(made[name] for name in (*methods, FALLBACK) if name in made),
         left_out={name: reason_of(refused[name]) for name in methods if name in refused},

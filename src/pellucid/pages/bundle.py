@@ -176,9 +176,16 @@ def make_bundle(
     explanations: list[Explanation] = []
     left_out: Mapping[str, str] = {}
     if methods is None:
-        usual = explain_usual(model, image, methods=METHODS, target=target, seed=seed, precision=precision)
+        usual = explain_usual(
+            model,
+            image,
+            methods=METHODS,
+            target=target,
+            seed=seed,
+            precision=precision,
+            progress=lambda made, _: done(2 + made),
+        )
         explanations, left_out = list(usual.explanations), usual.left_out
-        done(before)
     else:
         explanations += explain_many(
             model,

@@ -41,7 +41,7 @@ def make_gallery(
         seed: For every random draw.
         remark: What a reader should know about this picture before anything else.
         command: The command that made the gallery, for the foot of its page; folders are left out.
-        progress: Called with the methods done, and the methods in all.
+        progress: As for `explain_by_each`.
 
     Raises:
         InputError, ModelError, MethodError, TargetError, SiteError: Something cannot be used; says what to do.
