@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from attribution import network
+from attribution import network, picture
 from peers import torchvision_beside_any_torch
 from real_networks import DATA, real_network
 from torch import Tensor, nn
@@ -159,6 +159,15 @@ def _merge(module: nn.Module) -> nn.Module:
     return module
 
 
+def replaced(module: nn.Module, change: Callable[[nn.Module], nn.Module | None]) -> nn.Module:
+    """Leaves changed in place, where `change` gives another module for them."""
+    for parent, name, part in _leaves(module):
+        other = change(part)
+        if other is not None:
+            setattr(parent, name, other)
+    return module.eval()
+
+
 def _leaves(module: nn.Module) -> Sequence[tuple[nn.Module, str, nn.Module]]:
     return [
         (parent, name, part)
@@ -203,8 +212,16 @@ def _real(name: str, layer: str) -> Callable[[torch.dtype], Subject]:
 
 
 def _seed(dtype: torch.dtype) -> Subject:
-    """Larger, so that more than one position is left at the end."""
-    return _subject(copy.deepcopy(pellucid.load("xai").module), "features.20", dtype, side=80)
+    """The bundled weights, and batch norms that know what they see; larger, so that positions are left at the end."""
+    module = copy.deepcopy(pellucid.load("xai").module)
+    norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = None
+        norm.train()
+    with torch.no_grad():
+        for seed in (1, 2):
+            module(F.interpolate(picture(8, seed=seed), size=(80, 80)))
+    return _subject(module, "features.20", dtype, side=80)
 
 
 NETWORKS: dict[str, Callable[[torch.dtype], Subject]] = {
