@@ -91,14 +91,14 @@ def _difference(ours: np.ndarray, answer: Answer, subject: Subject, *, sign: boo
     return apart / largest if largest else apart
 
 
-def rows_of(models: list[str], methods: list[str], precision: str = "single") -> list[Row]:
+def rows_of(models: list[str], methods: list[str], precision: str = "double") -> list[Row]:
     """One row for each method and network."""
     rows = []
     for model in models:
         subject = NETWORKS[model](PRECISIONS[precision])
         for method in methods:
             rows.append(compared(method, model, subject))
-            print(f"{rows[-1].row}: {rows[-1].difference} {rows[-1].mended or ''}", file=sys.stderr, flush=True)
+            print(f"{rows[-1].row}: {rows[-1].difference} → {rows[-1].mended}", file=sys.stderr, flush=True)
     return rows
 
 
@@ -130,7 +130,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON list of rows")
     parser.add_argument("--models", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
-    parser.add_argument("--precision", choices=list(PRECISIONS), default="single", help="of both sides")
+    parser.add_argument("--precision", choices=list(PRECISIONS), default="double", help="of both sides")
     parser.add_argument("--write", type=Path, help="put the table between the markers of this document")
     options = parser.parse_args()
     missing = [name for name in PEERS if importlib.util.find_spec(name) is None]

@@ -243,8 +243,9 @@ AGAINST: dict[str, Against] = {
         run=lambda subject: excitation(subject, clamped=False),
         mended=lambda subject: excitation(subject, clamped=True),
         because=(
-            "at a sum the peer shares by a / (a + b) also where one is negative, which is no probability. With "
-            "P(a) = P · a⁺ / (a⁺ + b⁺), as in equation 3, the same"
+            "the peer shares a sum by a / (a + b) also where one term is negative, and lets negative inputs pass "
+            "through negative weights, and nn.ReLU6 takes all where it is cut off. With P(j) = Σ P(i) · max(x_j, 0) w⁺ / Σ max(x, 0) w⁺ (equation 3) for sums and "
+            "layers, and P unchanged by activations, the same"
         ),
         positive=True,
     ),

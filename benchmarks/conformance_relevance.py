@@ -160,23 +160,27 @@ def lrp_after_merging(subject: Subject) -> Tensor:
 
 
 def excitation(subject: Subject, *, clamped: bool) -> Tensor:
-    """zennit's excitation backprop, with sums that share by what is positive if `clamped`."""
+    """zennit's excitation backprop, in which what is negative takes no part if `clamped`."""
     from zennit.composites import ExcitationBackprop
     from zennit.core import BasicHook, Stabilizer
     from zennit.layer import Sum
-    from zennit.rules import NoMod
-    from zennit.types import AvgPool
+    from zennit.rules import ClampMod, NoMod, Pass
+    from zennit.types import Activation, AvgPool, Linear
 
     steady = Stabilizer.ensure(_TINY)
-    positive = BasicHook(
-        input_modifiers=[lambda given: given.clamp(min=0)],
-        param_modifiers=[NoMod(param_keys=[])],
-        output_modifiers=[lambda made: made],
-        gradient_mapper=lambda slope, made: slope / steady(made[0]),
-        reducer=lambda given, slopes: given[0] * slopes[0],
-    )
-    first = [((Sum, AvgPool), positive)] if clamped else []
-    composite = ExcitationBackprop(stabilizer=_TINY, layer_map=first, zero_params="bias")
+
+    def positive(weights: Any) -> Any:
+        return BasicHook(
+            input_modifiers=[lambda given: given.clamp(min=0)],
+            param_modifiers=[weights],
+            output_modifiers=[lambda made: made],
+            gradient_mapper=lambda slope, made: slope / steady(made[0]),
+            reducer=lambda given, slopes: given[0] * slopes[0],
+        )
+
+    excites = ClampMod(min=0.0, zero_params="bias")
+    rules = [(Activation, Pass()), ((Sum, AvgPool), positive(NoMod(param_keys=[]))), (Linear, positive(excites))]
+    composite = ExcitationBackprop(stabilizer=_TINY, layer_map=rules if clamped else [], zero_params="bias")
     return _zennit(subject, subject.merged(), composite, begin=1.0)
 
 
