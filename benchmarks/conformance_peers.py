@@ -233,8 +233,7 @@ AGAINST: dict[str, Against] = {
         mended=lrp_after_merging,
         because=(
             "the peer's merged layer is w γ / √(σ² + ε) divided by √(1 + ε) once more, and it merges none that stands "
-            "behind a dropout. With batch norms merged by torch, and the stabiliser of the z⁺ rule at 10⁻¹² in place of "
-            "10⁻⁶, the same"
+            "behind a dropout. Given a network whose batch norms torch has merged, it answers the same"
         ),
     ),
     "excitation-backprop": Against(

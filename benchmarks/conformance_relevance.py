@@ -145,18 +145,9 @@ def lrp_with_canonizer(subject: Subject) -> Tensor:
 
 def lrp_after_merging(subject: Subject) -> Tensor:
     """The same rules on a network without batch norms."""
-    from zennit.composites import SpecialFirstLayerMapComposite
-    from zennit.layer import Sum
-    from zennit.rules import Epsilon, Flat, Norm, Pass, ZPlus
-    from zennit.types import Activation, AvgPool, Convolution, Linear
+    from zennit.composites import EpsilonPlusFlat
 
-    rules = [
-        (Activation, Pass()),
-        ((Sum, AvgPool), Norm(stabilizer=_TINY)),
-        (Convolution, ZPlus(stabilizer=_TINY)),
-        ((torch.nn.Linear,), Epsilon(epsilon=1e-6)),
-    ]
-    return _zennit(subject, subject.merged(), SpecialFirstLayerMapComposite(rules, [(Linear, Flat(stabilizer=_TINY))]))
+    return _zennit(subject, subject.merged(), EpsilonPlusFlat())
 
 
 def excitation(subject: Subject, *, clamped: bool) -> Tensor:
