@@ -1,6 +1,6 @@
 """Every method beside a reference: the largest relative difference on each network.
 
-    python benchmarks/conformance.py [--json] [--models M …] [--methods N …] [--precision P] [--write docs/conformance.md]
+    python benchmarks/conformance.py [--json] [--models M …] [--methods N …] [--precision double] [--write FILE]
 
 References are the peers' implementations, and the papers' formulas where no peer has the method. A difference above
 1e-4 counts as explained only if the reference, with what is named mended by the formula, gives our answer; any other
@@ -77,7 +77,7 @@ def compared(method: str, model: str, subject: Subject) -> Row:
 
 
 def _with(row: Row, **values: object) -> Row:
-    return Row(**{**asdict(row), **values})  # type: ignore[arg-type]
+    return Row(**{**asdict(row), **values})
 
 
 def _difference(ours: np.ndarray, answer: Answer, subject: Subject, *, sign: bool) -> float:
@@ -149,7 +149,7 @@ def main() -> int:
         after = rest.split(END)[1]
         options.write.write_text(f"{before}{BEGIN}\n{table(rows)}\n{END}{after}", encoding="utf-8")
     for row in filter(fails, rows):
-        print(f"not explained: {row.row} differs by {row.difference:.1e}", file=sys.stderr)
+        print(f"not explained: {row.row} differs by {row.difference}", file=sys.stderr)
     return int(any(map(fails, rows)))
 
 

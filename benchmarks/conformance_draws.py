@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 import torch
 import torch.nn.functional as F
-from conformance_networks import Subject
+from conformance_networks import Subject, in_batches
 from conformance_peers import Against
 from scipy.ndimage import gaussian_filter
 from scipy.optimize import brentq
@@ -40,11 +40,11 @@ def _seeds(rng: torch.Generator) -> list[int]:
 @contextmanager
 def _drawing(noise: Tensor, places: np.ndarray | None = None) -> Iterator[None]:
     """What Captum draws is what pellucid drew."""
-    with mock.patch.object(torch, "normal", lambda *_: noise):
+    with mock.patch.object(torch, "normal", return_value=noise):
         if places is None:
             yield
         else:
-            with mock.patch.object(np.random, "uniform", lambda *_: places):
+            with mock.patch.object(np.random, "uniform", return_value=places):
                 yield
 
 
@@ -84,7 +84,10 @@ def _logits(subject: Subject, tables: Tensor) -> Tensor:
     """Logits of pictures of which some segments are left."""
     with torch.no_grad():
         return torch.cat(
-            [subject.twin(rows[:, _labels(subject)][:, None].to(subject.x) * subject.x) for rows in tables.split(32)]
+            [
+                subject.twin(rows[:, _labels(subject)][:, None].to(subject.x) * subject.x)
+                for rows in in_batches(tables, 32)
+            ]
         )
 
 
@@ -168,7 +171,7 @@ def _extremal(subject: Subject) -> np.ndarray:
 def _nearest(cells: np.ndarray, share: np.ndarray, area: float) -> np.ndarray:
     far = (np.abs(cells).max() + 1) / share.min()
     moved = brentq(lambda by: (np.clip(cells + by * share, 0, 1) * share).sum() - area, -far, far, xtol=1e-13)
-    return np.clip(cells + moved * share, 0, 1)
+    return cast(np.ndarray, np.clip(cells + moved * share, 0, 1))
 
 
 def _region(*, enough: bool) -> Callable[[Subject], np.ndarray]:
@@ -203,7 +206,7 @@ def _score_cam(subject: Subject) -> Tensor:
         low, high = masks.amin((1, 2), keepdim=True), masks.amax((1, 2), keepdim=True)
         masks = torch.where(high > low, (masks - low) / torch.where(high > low, high - low, 1), 0)
         scores = torch.cat(
-            [subject.twin(each[:, None] * subject.x)[:, subject.target] for each in masks.split(32)]
+            [subject.twin(each[:, None] * subject.x)[:, subject.target] for each in in_batches(masks, 32)]
         ).double()
     return (scores.softmax(0)[:, None, None] * kept[0][0]).sum(0).clamp(min=0)
 

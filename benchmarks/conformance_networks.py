@@ -100,7 +100,7 @@ def _sum() -> nn.Module:
 
 
 def _basic_block(block: Any) -> None:
-    """torchvision's residual block with two ReLU modules and a module for the sum."""
+    """A residual block of torchvision with two ReLU modules and a module for the sum."""
     block.first, block.second, block.sum = nn.ReLU(), nn.ReLU(), _sum()
 
     def forward(x: Tensor) -> Tensor:
@@ -157,6 +157,11 @@ def _merge(module: nn.Module) -> nn.Module:
         if not isinstance(part, nn.Dropout):
             before = (parent, name) if isinstance(part, nn.Conv2d | nn.Linear) else None
     return module
+
+
+def in_batches(given: Tensor, count: int) -> list[Tensor]:
+    """Rows, some at a time."""
+    return [given[first : first + count] for first in range(0, len(given), count)]
 
 
 def replaced(module: nn.Module, change: Callable[[nn.Module], nn.Module | None]) -> nn.Module:

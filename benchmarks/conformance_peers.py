@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from conformance_networks import Subject
+from conformance_networks import Subject, in_batches
 from conformance_relevance import (
     clipped_guidance,
     deeplift_by_formula,
@@ -110,12 +110,6 @@ def _cam_of_means(subject: Subject) -> np.ndarray:
     return cast(np.ndarray, (weights[0][:, None, None] * maps[0]).sum(0) * maps[0][0].size)
 
 
-def _class_map(subject: Subject) -> Tensor:
-    """Where a 1×1 convolution is the class layer, its own map of the class, with its bias."""
-    maps, _ = _last_maps(subject)
-    return maps[subject.target]
-
-
 def _slopes(subject: Subject) -> tuple[Tensor, Tensor]:
     """What the layer returns, and the slope of the logit there, by hooks."""
     kept: list[Tensor] = []
@@ -154,7 +148,7 @@ def _without_channels(subject: Subject) -> Tensor:
     falls = []
     with torch.no_grad():
         whole = subject.twin(subject.x)[0, subject.target]
-        for chosen in channels.split(16):  # noqa: B007  # the hook reads it
+        for chosen in in_batches(channels, 16):  # the hook reads it
             made = subject.twin(subject.x.expand(len(chosen), -1, -1, -1))[:, subject.target]
             falls.append(whole - made)
     handle.remove()
@@ -162,11 +156,12 @@ def _without_channels(subject: Subject) -> Tensor:
 
 
 def _ablation_cam(subject: Subject) -> Tensor:
-    """Equations 3 and 4: Σ max((y − y_k) / y · A_k, 0)."""
+    """Equations 3 and 4: max(Σ (y − y_k) / y · A_k, 0)."""
     maps, _ = _slopes(subject)
     with torch.no_grad():
         score = subject.twin(subject.x)[0, subject.target]
-    return ((_without_channels(subject) / score)[:, None, None] * maps).sum(0).clamp(min=0)
+    weighed: Tensor = (_without_channels(subject) / score)[:, None, None] * maps
+    return weighed.sum(0).clamp(min=0)
 
 
 def _grid(subject: Subject) -> Tensor:
@@ -243,8 +238,9 @@ AGAINST: dict[str, Against] = {
         mended=lambda subject: excitation(subject, clamped=True),
         because=(
             "the peer shares a sum by a / (a + b) also where one term is negative, and lets negative inputs pass "
-            "through negative weights, and nn.ReLU6 takes all where it is cut off. With P(j) = Σ P(i) · max(x_j, 0) w⁺ / Σ max(x, 0) w⁺ (equation 3) for sums and "
-            "layers, and P unchanged by activations, the same"
+            "through negative weights, and nn.ReLU6 takes all where it is cut off. With "
+            "P(j) = Σ P(i) · max(x_j, 0) w⁺ / Σ max(x, 0) w⁺ (equation 3) for sums and layers, and P unchanged by "
+            "activations, the same"
         ),
         positive=True,
     ),
@@ -266,13 +262,8 @@ AGAINST: dict[str, Against] = {
     ),
     "cam": Against(
         text="cam",
-        peer="pytorch-grad-cam GradCAM on the last maps, times positions",
+        peer="pytorch-grad-cam GradCAM weights on the last maps, × positions",
         run=_cam_of_means,
-        mended=_class_map,
-        because=(
-            "the class layer is a 1×1 convolution: its own map Σ w A + b (equation 2) is what is averaged. The peer, "
-            "given the maps behind the ReLU, averages a slope that is 0 where they are"
-        ),
         undefined=True,
     ),
     "grad-cam++": Against(
@@ -310,9 +301,7 @@ AGAINST: dict[str, Against] = {
         peer="captum LayerConductance, riemann_trapezoid",
         run=_summed(_captum_at("LayerConductance", n_steps=5, method="riemann_trapezoid"), (1, 2)),
     ),
-    "channel-ablation": Against(
-        text="channel-ablation(site={layer})", peer="passes with hooks", run=_without_channels
-    ),
+    "channel-ablation": Against(text="channel-ablation(site={layer})", peer="passes with hooks", run=_without_channels),
 }
 
 

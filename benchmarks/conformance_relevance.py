@@ -21,7 +21,7 @@ class _Guided(torch.autograd.Function):
         return x.clamp(0, most)
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, slope: Tensor) -> Any:
         return slope.clamp(min=0) * ctx.saved_tensors[0], None, None
 
 
@@ -60,7 +60,7 @@ class _Rescaled(torch.autograd.Function):
         return made
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, slope: Tensor) -> Any:
         x, made = ctx.saved_tensors
         apart, change = x[0] - x[1], made[0] - made[1]
         own = ((x[0] > 0) & (x[0] < ctx.most)).to(x)
@@ -80,7 +80,7 @@ class _Largest(torch.autograd.Function):
         return made
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, slope: Tensor) -> Any:
         x, made, places = ctx.saved_tensors
         change, apart = (made[0] - made[1]).flatten(1), (x[0] - x[1]).flatten(1)
         given, mine, other = slope[0].flatten(1), places[0].flatten(1), places[1].flatten(1)
@@ -136,7 +136,7 @@ def _zennit(subject: Subject, module: nn.Module, composite: Any, begin: float | 
 
 
 def lrp_with_canonizer(subject: Subject) -> Tensor:
-    """zennit as it comes."""
+    """What zennit answers as it comes."""
     from zennit.canonizers import SequentialMergeBatchNorm
     from zennit.composites import EpsilonPlusFlat
 
@@ -151,7 +151,7 @@ def lrp_after_merging(subject: Subject) -> Tensor:
 
 
 def excitation(subject: Subject, *, clamped: bool) -> Tensor:
-    """zennit's excitation backprop, in which what is negative takes no part if `clamped`."""
+    """The excitation backprop of zennit, in which what is negative takes no part if `clamped`."""
     from zennit.composites import ExcitationBackprop
     from zennit.core import BasicHook, Stabilizer
     from zennit.layer import Sum
