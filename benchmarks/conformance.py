@@ -44,7 +44,7 @@ class Row:
             answer to compare.
         mended: The same after the reference was mended; None where that was not needed.
         limit: How large a difference may be.
-        explained: Why the difference is larger, or why there is none.
+        explained: Why the difference is larger, or why there is none, or that there was nothing to compare.
     """
 
     row: str
@@ -71,7 +71,8 @@ def compared(method: str, model: str, subject: Subject) -> Row:
         return _with(named, explained=f"not defined here: {error}")
     difference = _difference(ours, against.run, used, sign=against.sign)
     if difference <= LIMIT or against.mended is None:
-        return _with(named, difference=difference)
+        empty = difference == 0 and not ours.any()
+        return _with(named, difference=difference, explained="both are 0 everywhere" if empty else "")
     mended = _difference(ours, against.mended, used, sign=against.sign)
     return _with(named, difference=difference, mended=mended, explained=against.because if mended <= LIMIT else "")
 

@@ -225,8 +225,8 @@ def _seed(dtype: torch.dtype) -> Subject:
         norm.train()
     with torch.no_grad():
         for seed in (1, 2):
-            module(F.interpolate(picture(8, seed=seed), size=(80, 80)))
-    return _subject(module, "features.20", dtype, side=80)
+            module(F.interpolate(picture(8, seed=seed), size=(72, 72)))
+    return _subject(module, "features.8", dtype, side=72)
 
 
 NETWORKS: dict[str, Callable[[torch.dtype], Subject]] = {
