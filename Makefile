@@ -52,7 +52,7 @@ bench: $(VENV)/dev
 	$(BIN)/python benchmarks/graph_explain.py
 	$(BIN)/python benchmarks/graph_truth.py
 
-# The table of every method beside the peers: captum, torch-cam, pytorch-grad-cam, zennit (grad-cam without what it draws with).
+# The table of every method beside the peers: captum, torch-cam, pytorch-grad-cam, zennit, scikit-learn (grad-cam without what it draws with).
 conformance: $(VENV)/dev
 	$(PIP) captum torchcam zennit
 	$(PIP) --no-deps grad-cam ttach opencv-python-headless scikit-learn threadpoolctl joblib tqdm cloudpickle narwhals

@@ -209,11 +209,11 @@ def _of(name: str, layer: str) -> Callable[[torch.dtype], Subject]:
     return lambda dtype: _subject(network(name), layer, dtype)
 
 
-def _real(name: str, layer: str) -> Callable[[torch.dtype], Subject]:
-    def build(dtype: torch.dtype) -> Subject:
-        return _subject(copy.deepcopy(real_network(name, DATA).module), layer, dtype)
-
-    return build
+def _real(name: str, layer: str) -> tuple[str, Callable[[torch.dtype], Subject]]:
+    """With real weights where the shared data has them, else with random ones."""
+    if not (DATA / "models" / name).is_dir():
+        return f"{name}, random", _of(name, layer)
+    return f"{name}, real", lambda dtype: _subject(copy.deepcopy(real_network(name, DATA).module), layer, dtype)
 
 
 def _seed(dtype: torch.dtype) -> Subject:
@@ -235,6 +235,5 @@ NETWORKS: dict[str, Callable[[torch.dtype], Subject]] = {
     "xai, bundled": _seed,
     "resnet18, random": _of("resnet18", "layer4"),
     "vgg11_bn, random": _of("vgg11_bn", "features.27"),
-    "mobilenet_v2, real": _real("mobilenet_v2", "features.18"),
-    "squeezenet1_0, real": _real("squeezenet1_0", "features.12"),
+    **dict([_real("mobilenet_v2", "features.18"), _real("squeezenet1_0", "features.12")]),
 }
