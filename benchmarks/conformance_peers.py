@@ -216,9 +216,9 @@ AGAINST: dict[str, Against] = {
         run=captum_answer("DeepLift"),
         mended=deeplift_by_formula,
         because=(
-            "the peer leaves the slope of nn.ReLU6 as it is and shares the difference of a maximum so that it is not "
-            "kept; its values then miss Σ C = y(x) − y(x₀). With m = Δf / Δx for both, and the whole Δ of a maximum at "
-            "the place of the larger side, the same"
+            "the peer leaves the slope of nn.ReLU6 as it is, and shares the Δ of a maximum otherwise: where windows "
+            "overlap, a later one overwrites what an earlier one gave. With m = Δf / Δx for every activation, and the "
+            "whole Δ of a maximum at the place of its larger side, added up over windows, the same"
         ),
     ),
     "lrp": Against(
