@@ -216,8 +216,9 @@ AGAINST: dict[str, Against] = {
         run=captum_answer("DeepLift"),
         mended=deeplift_by_formula,
         because=(
-            "the peer leaves the slope of nn.ReLU6 as it is, and has another rule for maxima. With m = Δf / Δx for every "
-            "activation, and the whole Δ of a maximum at the place of its larger side, added up over windows, the same"
+            "the peer leaves the slope of nn.ReLU6 as it is, and has another rule for maxima. With m = Δf / Δx for "
+            "every activation, and the whole Δ of a maximum at the place of its larger side, added up over windows, "
+            "the same"
         ),
     ),
     "lrp": Against(
