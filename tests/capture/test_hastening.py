@@ -11,6 +11,7 @@ import pellucid
 from pellucid.capture import passes
 from pellucid.capture.fused import has_bfloat16
 from pellucid.capture.scores import LOGITS, Score
+from pellucid.capture.trials import Trials
 from pellucid.errors import SettingError
 
 MANY = "integrated-gradients(steps=16)"
@@ -63,7 +64,7 @@ def test_what_goes_another_way_than_the_recorded_pass_is_run_as_it_is() -> None:
         pellucid.explain(seeded(Fickle), pictures(), method=MANY, precision=precision)
         for precision in ("float32", "fused")
     )
-    assert plain.same_as(fused) or np.array_equal(plain.values, fused.values)
+    assert np.array_equal(plain.values, fused.values)
     assert fused.precision == "float32"
     assert "precision=fused: this model cannot be run in a faster form, so it was not" in fused.notes
 
@@ -114,7 +115,7 @@ def test_variants_that_bfloat16_cannot_tell_apart_are_run_in_float32() -> None:
     )
     assert np.allclose(plain.values, fast.values, atol=1e-6)
     assert fast.precision == "float32"
-    assert "bfloat16 could not tell these variants apart, so they were run in float32" in fast.notes
+    assert "precision=fast: bfloat16 could not tell these variants apart, so they were run in float32" in fast.notes
 
 
 def test_few_passes_and_finer_types_are_run_as_they_are() -> None:
@@ -134,3 +135,47 @@ def test_slopes_unlike_those_in_float32_are_not_used(monkeypatch: pytest.MonkeyP
     made = pellucid.explain(net("batch norm"), pictures(), method=MANY, precision="fast")
     assert made.precision == "float32, fused"
     assert any(re.match(r"precision=fast: slopes in bfloat16 correlate by [\d.]+ with float32", n) for n in made.notes)
+
+
+@needs_bfloat16
+def test_tiles_with_another_answer_in_bfloat16_are_run_in_float32_and_still_in_tiles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def agrees(self: Trials, variant: Tensor, logits: Tensor, *, half: bool) -> bool:
+        return not half
+
+    monkeypatch.setattr(Trials, "_agrees", agrees)
+    method = "occlusion(window=4, stride=2)"
+    plain, fast = (
+        pellucid.explain(net("batch norm"), pictures(), method=method, precision=precision)
+        for precision in ("float32", "fast")
+    )
+    assert np.array_equal(plain.values, fast.values)
+    assert fast.precision == "float32"
+    said = "precision=fast: bfloat16 gave another answer to the first variant, so they were run in float32"
+    assert said in fast.notes
+    assert not any("whole pictures" in note for note in fast.notes)
+
+
+@needs_bfloat16
+def test_every_target_of_shared_windows_says_what_they_were_run_in() -> None:
+    made = list(
+        pellucid.explain_many(
+            net("batch norm"),
+            [pictures()],
+            methods=["occlusion(window=4, stride=2)"],
+            targets=["top:1-3"],
+            precision="fast",
+        )
+    )
+    assert [each.precision for each in made] == ["bfloat16"] * 3
+    assert all(any(note.startswith("computed in bfloat16") for note in each.notes) for each in made)
+
+
+def test_several_targets_that_share_slopes_say_that_they_are_run_as_the_model_is() -> None:
+    made = list(
+        pellucid.explain_many(net("batch norm"), [pictures()], methods=[MANY], targets=["top:1-2"], precision="fused")
+    )
+    for each in made:
+        assert each.precision == "float32"
+        assert "precision=fused: several targets share passes, which are run as the model is" in each.notes

@@ -101,6 +101,7 @@ class Hastening:
                     return slopes
                 if form.half:  # what float32 gives may do
                     self._forms[keep] = passes.fused(self.module, self.batch[:1], half=False, keep=keep)
+                    self.spent.ran(1)
                     return self.slopes(x, scores)
                 self._give_up(keep)
         slopes = passes.score_of(self.module, x, scores, slope=True)[1]
@@ -109,7 +110,10 @@ class Hastening:
 
     def _give_up(self, keep: frozenset[str]) -> None:
         self._forms[keep] = None
-        self.spent.remarks.add(f"precision={self.precision}: this model cannot be run in a faster form, so it was not")
+        some = "from some pass on " if keep in self._compared else ""
+        self.spent.remarks.add(
+            f"precision={self.precision}: {some}this model cannot be run in a faster form, so it was not"
+        )
 
     def _agrees(self, form: Fused, x: Tensor, scores: Sequence[Score], values: Tensor, slopes: Tensor) -> bool:
         """Whether the first item has nearly the same score in the model's own form; says how near its slopes are."""

@@ -204,6 +204,7 @@ def _shared(group: Sequence[_Run], asks: Sequence[Ask]) -> list[Any]:
         mine.backwards += spent.backwards - before.backwards
         mine.calls += spent.calls - before.calls
         mine.remarks |= spent.remarks
+        mine.precision = spent.precision
     return found
 
 

@@ -110,6 +110,10 @@ class Questions:
 
     def slopes_for(self, ask: Ask, several: Sequence[Sequence[Score]]) -> list[Tensor]:
         """The weighted sum of the slopes for each of several scores: one forward for all, one backward for each."""
+        if self.hastening.precision != "float32" and ask.variants.count >= MANY:
+            self.spent.remarks.add(
+                f"precision={self.hastening.precision}: several targets share passes, which are run as the model is"
+            )
         weights = ask.weights or (1.0,) * ask.variants.count
         exact = torch.float64 if self.batch.dtype == torch.float64 else torch.float32
         totals = [torch.zeros_like(self.batch, dtype=exact) for _ in several]

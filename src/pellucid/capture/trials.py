@@ -43,6 +43,7 @@ class Trials:
         precision: In which form variants of pictures are run.
 
     A number of variants that memory did not allow is not tried again: `_fitted` keeps by site what is left to try.
+    `_exact` holds the items of which bfloat16 was no use.
     """
 
     module: nn.Module
@@ -124,6 +125,8 @@ class Trials:
                 size = self._fitted[INPUT] = len(rows) // 2
                 continue
             if not done and not self._agrees(variants[:1], seen[LOGITS][:1], half=incremental.is_half):
+                if incremental.is_half:
+                    self._leave_half(item, "bfloat16 gave another answer to the first variant")
                 return None
             self.spent.ran(len(rows))
             found.append(seen[LOGITS] if ask.want == "logits" else evaluate([score] * len(rows), seen))
@@ -154,18 +157,19 @@ class Trials:
         """
         few = torch.linspace(0, len(boxes) - 1, min(_COMPARED, len(boxes)), device=answers.device).round().long()
         variants = torch.cat([ask.variants.of_item(number, item) for number in few.tolist()])
-        if ask.want == "logits":
-            exact = passes.answer(self.module, variants).logits
-        else:
-            exact = passes.score_of(self.module, variants, [self.scores[item]] * len(few), slope=False)[0]
-        self.spent.ran(len(few))
+        found = []
+        for some in variants.split(min(self.size, self._fitted.get(INPUT, WINDOWS))):
+            if ask.want == "logits":
+                found.append(passes.answer(self.module, some).logits)
+            else:
+                found.append(passes.score_of(self.module, some, [self.scores[item]] * len(some), slope=False)[0])
+            self.spent.ran(len(some))
+        exact = torch.cat(found)
         off = exact - answers[few]
         moved = answers + off.mean(0)
         left, spread = float((off - off.mean(0)).abs().max()), float((exact.amax(0) - exact.amin(0)).max())
         if left > spread / 2:
-            self.spent.remarks.add("bfloat16 could not tell these variants apart, so they were run in float32")
-            self._exact.add(item)
-            self._tiled = {}
+            self._leave_half(item, "bfloat16 could not tell these variants apart")
             return None
         self.spent.precision = "bfloat16"
         self.spent.remarks.add(
@@ -173,6 +177,12 @@ class Trials:
             f"range over {spread:.2g}"
         )
         return moved
+
+    def _leave_half(self, item: int, why: str) -> None:
+        """Run the variants of an item in float32 from now on."""
+        self.spent.remarks.add(f"precision=fast: {why}, so they were run in float32")
+        self._exact.add(item)
+        self._tiled = {}
 
     def _one_channel_each(self, ask: Ask, item: int) -> Tensor | None:
         """Variants in which one channel differs, by what that channel alone changes; None where more is run."""

@@ -125,10 +125,12 @@ _ROWS: dict[Topic, Callable[[], Rows]] = {
     Topic.targets: _forms(
         **{
             "top:1": "the class with the largest logit; top:2 the second, and so on",
+            "top:1-5": "the five with the largest logits, for explain_many: five targets, which share passes",
             "class:281, class:tabby": "a class by number or by name; a part of a name if it is unique",
             "contrast:tabby,lynx": "the logit of the first class minus that of the second",
             "output:2": "an output that is no class",
             "unit:'features.40'/7": "the mean over positions of one channel of a site",
+            "unit:'features.40'/7@3,5": "that channel at one position: row 3, column 5, counted from 0",
         }
     ),
     Topic.graph_targets: _forms(
