@@ -70,11 +70,11 @@ def test_what_is_listed_can_be_read_back_by_the_library() -> None:
     from pellucid.capture.channels import select_channels
     from pellucid.cli.listing import _ROWS, Topic
     from pellucid.methods.graph_targets import check_graph_target
-    from pellucid.methods.targets import check
+    from pellucid.methods.targets import check, expanded
     from pellucid.models.preprocessing import FILTERS
 
     for row in _ROWS[Topic.targets]():
-        for target in row["name"].split(", "):
+        for target in expanded(row["name"].split(", ")):
             check(target)
     for row in _ROWS[Topic.graph_targets]():
         for target in re.split(", |; ", row["name"]):

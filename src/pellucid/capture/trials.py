@@ -158,7 +158,9 @@ class Trials:
         few = torch.linspace(0, len(boxes) - 1, min(_COMPARED, len(boxes)), device=answers.device).round().long()
         variants = torch.cat([ask.variants.of_item(number, item) for number in few.tolist()])
         found = []
-        for some in variants.split(min(self.size, self._fitted.get(INPUT, WINDOWS))):
+        size = min(self.size, self._fitted.get(INPUT, WINDOWS))
+        for start in range(0, len(few), size):
+            some = variants[start : start + size]
             if ask.want == "logits":
                 found.append(passes.answer(self.module, some).logits)
             else:
